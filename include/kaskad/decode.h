@@ -1,0 +1,151 @@
+/* Between models and decoders: a decoder does not know models, a model does not know decoders. */
+#ifndef KASKAD_DECODE_H
+#define KASKAD_DECODE_H
+
+#include "kaskad/random.h"
+#include "kaskad/tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* --- the left-to-right scorer ------------------------------------------------------------------
+ */
+
+/* Scores the next token of many hypotheses at once. One thread at a time uses a scorer.
+ *
+ * Sentences are numbered as they are given to `start`; hypotheses are rows of a step. The rows of a
+ * step are free to fork, drop, reorder and begin: row i continues row parents[i] of the step
+ * before, or, when parents[i] is negative, begins sentence -1 - parents[i]. */
+typedef struct ksk_l2r ksk_l2r;
+struct ksk_l2r {
+    int vocabulary; /* columns of the logits */
+    int start_id;   /* what a decoder feeds first */
+    int end_id;     /* what ends a hypothesis */
+    int pad_id;     /* never generated; -1 if there is none */
+    int max_source; /* most tokens in a source */
+    int max_target; /* most tokens in a target, start included */
+
+    /* Forgets everything and takes the sources of `sentences` sentences: ids ending as the
+     * tokenizer ends them. Errors: BAD_ARGUMENT (a source empty or too long, an id out of range).
+     */
+    bool (*start)(ksk_l2r *self, int sentences, const int32_t *const *sources, const int *lengths,
+                  ksk_error *err);
+
+    /* Feeds tokens[i] to row i and gives logits [rows, vocabulary] of what comes next, valid until
+     * the next call and free to be written to. */
+    bool (*step)(ksk_l2r *self, int rows, const int32_t *parents, const int32_t *tokens,
+                 float **logits, ksk_error *err);
+
+    void (*free)(ksk_l2r *self);
+};
+
+/* --- logit processors --------------------------------------------------------------------------
+ */
+
+/* One row on its way from logits to a choice. */
+typedef struct ksk_scores {
+    const int32_t *ids; /* what the decoder was fed so far, start and forced tokens included */
+    int length;         /* how many */
+    int max_length;     /* most tokens the sequence may have, start included */
+    float *values;      /* [vocabulary]: logits (greedy, sampling) or log-probabilities (beam) */
+    int vocabulary;
+} ksk_scores;
+
+/* Changes a row's scores; processors are applied in order and compose. */
+typedef struct ksk_processor {
+    const char *name;
+    void (*process)(const void *settings, ksk_scores *scores);
+    const void *settings; /* borrowed */
+} ksk_processor;
+
+/* --- decoders ----------------------------------------------------------------------------------
+ */
+
+typedef enum ksk_early_stopping {
+    KSK_STOP_HEURISTIC,
+    KSK_STOP_AT_ONCE,
+    KSK_STOP_NEVER
+} ksk_early_stopping;
+
+/* How a hypothesis' length counts in its score; the places where engines differ. */
+typedef enum ksk_length_rule {
+    KSK_LENGTH_WITH_END,    /* generated tokens, the end token included (transformers 4.36 on) */
+    KSK_LENGTH_WITHOUT_END, /* the end token not counted (CTranslate2, fairseq's unnormalised eos)
+                             */
+} ksk_length_rule;
+
+/* What every decoder may be asked. Names and defaults follow transformers' GenerationConfig. */
+typedef struct ksk_decode_options {
+    /* search */
+    int beams;            /* 1 */
+    int n_best;           /* hypotheses to return, 1; at most `beams` for beam search */
+    float length_penalty; /* score = log-probability / length^penalty, 1 */
+    ksk_early_stopping early_stopping; /* KSK_STOP_HEURISTIC */
+    ksk_length_rule length_rule;       /* KSK_LENGTH_WITH_END */
+
+    /* sampling */
+    float temperature; /* 1 */
+    int top_k;         /* 0: all */
+    float top_p;       /* 1: all */
+    uint64_t seed;
+
+    /* constraints, all lengths counted with the start token as transformers counts them */
+    int max_length;           /* 0: the model's own */
+    int min_length;           /* 0 */
+    int no_repeat_ngram;      /* 0: off */
+    float repetition_penalty; /* 1: off */
+    const int32_t *prefix;    /* tokens every hypothesis begins with, after the start token */
+    int prefix_length;
+    const int32_t *banned; /* tokens never generated (the pad token usually) */
+    int banned_count;
+    int forced_first; /* token forced right after the start token, -1: none */
+    int forced_last;  /* token forced at max_length, -1: none */
+    bool renormalize; /* log-softmax again after the processors */
+
+    const ksk_processor *processors; /* more of them, applied after the ones above */
+    int processor_count;
+} ksk_decode_options;
+
+/* Nothing but max-probability decoding: the defaults in the comments above. */
+KSK_API ksk_decode_options ksk_decode_defaults(void);
+
+/* One output: tokens after the start token, the end token included when it was reached. */
+typedef struct ksk_hypothesis {
+    int32_t *ids;
+    int length;
+    double log_prob; /* sum over the generated tokens (of processed log-probabilities) */
+    double score;    /* what the decoder ranks by */
+    bool finished;   /* ended by itself, not cut at max_length */
+} ksk_hypothesis;
+
+/* The hypotheses of one sentence, best first. */
+typedef struct ksk_nbest {
+    ksk_hypothesis *hypotheses;
+    int count;
+} ksk_nbest;
+
+KSK_API void ksk_nbest_clear(ksk_nbest *nbest); /* frees the content; zeroes *nbest */
+
+/* A decoding algorithm over left-to-right scorers. */
+typedef struct ksk_decoder {
+    const char *name;     /* as in `--decode NAME` */
+    const char *citation; /* author, year, title */
+
+    /* Decodes `sentences` sources at once; `results` [sentences] zeroed on entry. Sentence i is
+     * number first + i of the whole job, so that random numbers do not depend on batching.
+     * Errors: those of the scorer; BAD_ARGUMENT names the option; OUT_OF_MEMORY. On failure the
+     * results hold nothing. */
+    bool (*decode)(ksk_l2r *scorer, int sentences, const int32_t *const *sources,
+                   const int *lengths, const ksk_decode_options *options, uint64_t first,
+                   ksk_nbest *results, ksk_error *err);
+} ksk_decoder;
+
+/* The decoder of that name, or NULL; and the i-th of all, or NULL at the end. */
+KSK_API const ksk_decoder *ksk_decoder_find(const char *name);
+KSK_API const ksk_decoder *ksk_decoder_at(int index);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,161 @@
+/* kaskad: use it. Load a checkpoint, translate, score, measure.
+ *
+ *     ksk_error err = {0};
+ *     ksk_model *model = ksk_model_load("models/tatoeba-deu-eng", NULL, &err);
+ *     ksk_translator *translator = ksk_translator_new(model, NULL, &err);
+ *     ksk_translation out = {0};
+ *     const char *line = "Guten Morgen!";
+ *     if (ksk_translate(translator, 1, &line, &out, &err))
+ *         puts(out.text);
+ *
+ * A model is immutable and serves any number of threads; a translator serves one thread at a time.
+ * To write models, decoders or operations of your own, see extend.h. */
+#ifndef KASKAD_KASKAD_H
+#define KASKAD_KASKAD_H
+
+#include "kaskad/decode.h"
+#include "kaskad/error.h"
+#include "kaskad/graph.h"
+#include "kaskad/memory.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define KSK_VERSION "0.1.0"
+KSK_API const char *ksk_version(void); /* of the library, where KSK_VERSION is the header's */
+
+/* Name of the instruction set whose kernels are used here: "scalar", "avx2", "avx512". The
+ * environment variable KASKAD_ISA can only lower it. */
+KSK_API const char *ksk_isa(void);
+
+/* --- models ------------------------------------------------------------------------------------
+ */
+
+typedef struct ksk_model ksk_model;
+
+typedef struct ksk_load_options {
+    ksk_precision precision; /* of the products with weights */
+} ksk_load_options;
+KSK_API ksk_load_options ksk_load_defaults(void);
+
+/* Loads a checkpoint directory in Hugging Face's layout. `options` may be NULL. Caller frees.
+ * Errors: BAD_FILE, BAD_FORMAT (the message names the file and the field or tensor), UNSUPPORTED
+ * (an architecture or setting), OUT_OF_MEMORY. */
+KSK_API ksk_model *ksk_model_load(const char *directory, const ksk_load_options *options,
+                                  ksk_error *err);
+KSK_API void ksk_model_free(ksk_model *model);
+
+/* Writes the checkpoint to a new or existing directory, each file whole or not at all. */
+KSK_API bool ksk_model_save(const ksk_model *model, const char *directory, ksk_error *err);
+
+/* The module tree; borrowed. */
+KSK_API const ksk_module *ksk_model_module(const ksk_model *model);
+
+/* Type, settings, module tree with shapes, sizes, and vocabulary as text. Caller frees with
+ * ksk_free. */
+KSK_API char *ksk_model_describe(const ksk_model *model, ksk_error *err);
+
+/* Checks the proof in kaskad.json: token ids and logit probes of a few texts. False with BAD_FORMAT
+ * when something differs (the message says what); `checked` (may be NULL) gets how many texts were
+ * compared. `ksk_model_save` writes the proof. */
+KSK_API bool ksk_model_verify(const ksk_model *model, int *checked, ksk_error *err);
+
+/* --- translation -------------------------------------------------------------------------------
+ */
+
+typedef struct ksk_translator ksk_translator;
+
+typedef enum ksk_long_rule { KSK_LONG_SPLIT, KSK_LONG_ERROR } ksk_long_rule;
+
+typedef struct ksk_translate_options {
+    const char *decoder; /* "greedy", "beam", "sample" …; NULL: beam when beams > 1, else greedy */
+    ksk_decode_options decode; /* from the model's generation_config.json unless set */
+    int threads;               /* 0: one per processor */
+    int batch_size;            /* most sentences decoded at once */
+    int batch_tokens;          /* most source tokens decoded at once; 0: no limit */
+    bool split_sentences;      /* cut each line into sentences, translate those, join them again */
+    ksk_long_rule long_lines;  /* a line over the model's positions: cut into pieces, or fail */
+} ksk_translate_options;
+
+/* The defaults with the model's own generation settings. */
+KSK_API ksk_translate_options ksk_translate_defaults(const ksk_model *model);
+
+/* A translator for the model, which must outlive it. `options` (copied, but for what its pointers
+ * point to) may be NULL. Caller frees. Errors: BAD_ARGUMENT names the option; OUT_OF_MEMORY. */
+KSK_API ksk_translator *ksk_translator_new(const ksk_model *model,
+                                           const ksk_translate_options *options, ksk_error *err);
+KSK_API void ksk_translator_free(ksk_translator *translator);
+
+/* One hypothesis of one line. */
+typedef struct ksk_alternative {
+    char *text;   /* UTF-8, NUL-terminated */
+    int32_t *ids; /* tokens of the target, end token included; with several pieces, all of them */
+    int id_count;
+    double log_prob; /* natural logarithm, summed over pieces */
+    double score;
+    bool finished; /* false when cut at the maximum length */
+} ksk_alternative;
+
+typedef struct ksk_translation {
+    char *text; /* the best alternative's text; borrowed from alternatives[0] */
+    ksk_alternative *alternatives;
+    int count;
+    int32_t *source_ids;
+    int source_id_count;
+    int replaced_bytes; /* invalid UTF-8 bytes of the input that were read as U+FFFD */
+    double seconds;     /* of the batch that it was decoded in */
+} ksk_translation;
+
+KSK_API void ksk_translation_clear(ksk_translation *translation); /* frees the content */
+
+/* Translates `count` lines; `translations` [count] is zeroed or cleared on entry and filled in
+ * order. Line i of this call is number `translator's lines so far` + i for random numbers. An empty
+ * line gives an empty translation. Errors: BAD_ARGUMENT (a line over the limit with
+ * KSK_LONG_ERROR), OUT_OF_MEMORY; nothing is filled then. */
+KSK_API bool ksk_translate(ksk_translator *translator, int count, const char *const *lines,
+                           ksk_translation *translations, ksk_error *err);
+
+/* Teacher-forced log-probability of each target given its source, end token included; `log_probs`
+ * [count], `tokens` [count] (may be NULL) gets the number of target tokens. */
+KSK_API bool ksk_score(ksk_translator *translator, int count, const char *const *sources,
+                       const char *const *targets, double *log_probs, int *tokens, ksk_error *err);
+
+/* --- metrics ------------------------------------------------------------------------------------
+ */
+
+typedef struct ksk_metric_options {
+    int word_order;      /* chrF: word n-grams, 0 or 2 (chrF++) */
+    int character_order; /* chrF: 6 */
+    int beta;            /* chrF: 2 */
+    bool lowercase;
+    const char *tokenizer; /* BLEU: "13a" or "none" */
+    const char *smoothing; /* BLEU: "exp", "floor", "add-k", "none" */
+    bool effective_order;  /* BLEU: for single sentences */
+} ksk_metric_options;
+KSK_API ksk_metric_options ksk_metric_defaults(void);
+
+typedef struct ksk_metric_result {
+    double score;
+    double precisions[4]; /* BLEU */
+    double brevity_penalty;
+    int64_t hypothesis_length, reference_length;
+    char signature[200]; /* as sacreBLEU writes it */
+} ksk_metric_result;
+
+/* Corpus BLEU (Papineni et al. 2002) and chrF (Popović 2015), equal to sacreBLEU's.
+ * references[r][i] is the r-th reference of line i. `options` may be NULL. Errors: BAD_ARGUMENT,
+ * OUT_OF_MEMORY. */
+KSK_API bool ksk_metric_bleu(int count, const char *const *hypotheses, int reference_count,
+                             const char *const *const *references,
+                             const ksk_metric_options *options, ksk_metric_result *result,
+                             ksk_error *err);
+KSK_API bool ksk_metric_chrf(int count, const char *const *hypotheses, int reference_count,
+                             const char *const *const *references,
+                             const ksk_metric_options *options, ksk_metric_result *result,
+                             ksk_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
