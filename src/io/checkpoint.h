@@ -1,0 +1,65 @@
+/* A checkpoint directory in Hugging Face's layout. */
+#ifndef KSK_IO_CHECKPOINT_H
+#define KSK_IO_CHECKPOINT_H
+
+#include "kaskad/module.h"
+
+/* --- safetensors ---------------------------------------------------------------------------------
+ */
+
+typedef struct ksk_safetensors ksk_safetensors;
+
+/* Maps a file and checks every length in its header before anything is used (rules: N at most 100
+ * MB, known types, shapes that multiply without overflow, offsets sorted without holes, overlaps or
+ * a tail). `name` is opened below `directory`; an index file (NAME.index.json) that spreads tensors
+ * over shards is followed. Caller frees; tensors taken from it stay valid after that.
+ * Errors: BAD_FILE, BAD_FORMAT (names the file and the tensor), OUT_OF_MEMORY. */
+ksk_safetensors *ksk_safetensors_open(const char *directory, const char *name, ksk_error *err);
+void ksk_safetensors_free(ksk_safetensors *file);
+
+int ksk_safetensors_count(const ksk_safetensors *file);
+const char *ksk_safetensors_name(const ksk_safetensors *file, int index);
+bool ksk_safetensors_has(const ksk_safetensors *file, const char *name);
+
+/* The tensor, over the mapped memory where its alignment allows; caller releases. NULL with
+ * BAD_FORMAT when there is none. */
+ksk_tensor *ksk_safetensors_get(const ksk_safetensors *file, const char *name, ksk_error *err);
+
+/* Writes a file of `count` tensors, sorted by name, with the metadata {"format":"pt"}; whole or not
+ * at all. */
+bool ksk_safetensors_write(const char *path, int count, const char *const *names,
+                           const ksk_tensor *const *tensors, ksk_error *err);
+
+/* --- JSON settings -------------------------------------------------------------------------------
+ */
+
+/* A JSON object of settings (config.json and its like). Reading a key of the wrong type or out of
+ * range is remembered (the first one) and reported by ksk_config_ok, so that reading stays plain.
+ */
+typedef struct ksk_config ksk_config;
+
+/* Reads directory/name. Caller frees. Errors: BAD_FILE, BAD_FORMAT with line and column. */
+ksk_config *ksk_config_load(const char *directory, const char *name, ksk_error *err);
+/* An empty object; `origin` names it in messages. */
+ksk_config *ksk_config_new(const char *origin, ksk_error *err);
+void ksk_config_free(ksk_config *config);
+
+bool ksk_config_has(const ksk_config *config, const char *key); /* present and not null */
+int ksk_config_int(ksk_config *config, const char *key, int fallback, int min, int max);
+double ksk_config_number(ksk_config *config, const char *key, double fallback);
+bool ksk_config_bool(ksk_config *config, const char *key, bool fallback);
+const char *ksk_config_string(ksk_config *config, const char *key, const char *fallback);
+/* An integer that may also stand as a list of one or more: fills at most `room`, gives how many. */
+int ksk_config_ints(ksk_config *config, const char *key, int32_t *values, int room);
+bool ksk_config_ok(const ksk_config *config, ksk_error *err);
+
+void ksk_config_set_int(ksk_config *config, const char *key, int64_t value);
+void ksk_config_set_number(ksk_config *config, const char *key, double value);
+void ksk_config_set_bool(ksk_config *config, const char *key, bool value);
+void ksk_config_set_string(ksk_config *config, const char *key, const char *value);
+bool ksk_config_save(const ksk_config *config, const char *directory, const char *name,
+                     ksk_error *err);
+/* The settings, one "key: value" a line. Caller frees with ksk_free. */
+char *ksk_config_print(const ksk_config *config);
+
+#endif

@@ -1,0 +1,93 @@
+/* Compute kernels, one table per instruction set, chosen once at run time.
+ *
+ * Each kernel's source (kernels/NAME.c) is written once over vectors of `lanes` floats and compiled
+ * for every instruction set. All matrices are row-major with a stride, in elements, from one row to
+ * the next. A row of a result is the same bits whatever other rows, slices or threads there are:
+ * every sum runs over its terms in one fixed order. */
+#ifndef KSK_TENSOR_KERNELS_H
+#define KSK_TENSOR_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kaskad/graph.h"
+
+/* What happens to a product before it is stored: (+ bias) → activation → (+ residual). */
+typedef struct ksk_epilogue {
+    const float *bias; /* [columns] or NULL */
+    ksk_activation activation;
+    const float *residual; /* [rows, columns] or NULL */
+    int64_t residual_stride;
+} ksk_epilogue;
+
+/* The left operand of a product: element (i, p) at data[i * row + p * column]. */
+typedef struct ksk_left {
+    const float *data;
+    int64_t row, column;
+} ksk_left;
+
+struct ksk_kernels {
+    const char *isa; /* "scalar", "avx2", "avx512" */
+    int panel;       /* columns of a panel of packed weights */
+
+    /* --- products: y [m, n] = a [m, k] · b [k, n] ---------------------------------------------
+     * b is packed in panels of `panel` columns, the last padded with zeros; within a panel, row p
+     * of b is `panel` consecutive elements. A call covers panels [first, last). */
+
+    /* Packs b (element (p, j) at b[p * row + j * column]) into packed [panels, k, panel]. */
+    void (*pack_f32)(int64_t k, int64_t n, const float *b, int64_t row, int64_t column,
+                     int64_t first, int64_t last, float *packed);
+    void (*pack_bf16)(int64_t k, int64_t n, const float *b, int64_t row, int64_t column,
+                      int64_t first, int64_t last, uint16_t *packed);
+    void (*product_f32)(int64_t m, int64_t n, int64_t k, ksk_left a, const float *packed,
+                        int64_t first, int64_t last, const ksk_epilogue *epilogue, float *y,
+                        int64_t y_stride);
+    /* Weights in bf16, widened as they are read; activations and sums in f32. */
+    void (*product_bf16)(int64_t m, int64_t n, int64_t k, ksk_left a, const uint16_t *packed,
+                         int64_t first, int64_t last, const ksk_epilogue *epilogue, float *y,
+                         int64_t y_stride);
+
+    /* int8: weights with one scale per column, activations with one per row (symmetric, 127 steps
+     * each). Sums in 32-bit integers, exact. `packed` is opaque: pack_int8_size bytes. k_padded is
+     * k rounded up to a multiple of 4; padding is zeros. */
+    size_t (*pack_int8_size)(int64_t k, int64_t n);
+    void (*pack_int8)(int64_t k, int64_t n, const float *b, int64_t row, int64_t column,
+                      void *packed, float *column_scales);
+    void (*quantize_rows)(int64_t m, int64_t k, const float *a, int64_t a_stride, int8_t *q,
+                          int64_t q_stride, float *row_scales);
+    void (*product_int8)(int64_t m, int64_t n, int64_t k, const int8_t *q, int64_t q_stride,
+                         const float *row_scales, const void *packed, const float *column_scales,
+                         int64_t first, int64_t last, const ksk_epilogue *epilogue, float *y,
+                         int64_t y_stride);
+
+    /* --- rows ---------------------------------------------------------------------------------
+     * x and y may be the same memory. */
+    void (*layer_norm)(int64_t m, int64_t n, const float *x, int64_t x_stride, const float *gain,
+                       const float *bias, float epsilon, float *y, int64_t y_stride);
+    void (*log_softmax)(int64_t m, int64_t n, const float *x, int64_t x_stride, float *y,
+                        int64_t y_stride);
+    void (*activate)(int64_t m, int64_t n, ksk_activation kind, const float *x, int64_t x_stride,
+                     float *y, int64_t y_stride);
+    /* b_stride 0 repeats one row of b. */
+    void (*add)(int64_t m, int64_t n, const float *a, int64_t a_stride, const float *b,
+                int64_t b_stride, float *y, int64_t y_stride);
+    void (*multiply)(int64_t m, int64_t n, const float *a, int64_t a_stride, const float *b,
+                     int64_t b_stride, float *y, int64_t y_stride);
+    void (*scale)(int64_t m, int64_t n, float factor, const float *x, int64_t x_stride, float *y,
+                  int64_t y_stride);
+
+    /* --- attention ----------------------------------------------------------------------------
+     * Rows [first, last) of q; spans [rows][2] and index as ksk_attention says. `scores` has room
+     * for the longest span. Head h is columns [h * width, (h + 1) * width). */
+    void (*attention)(int64_t first, int64_t last, int heads, int64_t width, float scale,
+                      const float *q, int64_t q_stride, const float *k, int64_t k_stride,
+                      const float *v, int64_t v_stride, const int32_t *spans, const int32_t *index,
+                      float *scores, float *y, int64_t y_stride);
+};
+
+/* The best table for this processor, or a lower one that KASKAD_ISA names. */
+const ksk_kernels *ksk_kernels_best(void);
+/* A table by name ("scalar", "avx2", "avx512"); NULL if unknown or the processor cannot run it. */
+const ksk_kernels *ksk_kernels_named(const char *isa);
+
+#endif
