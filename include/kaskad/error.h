@@ -18,10 +18,10 @@ extern "C" {
 
 #if defined(__GNUC__)
 #define KSK_API                   __attribute__((visibility("default")))
-#define KSK_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define KSK_PRINTF(at, first) __attribute__((format(printf, at, first)))
 #else
 #define KSK_API
-#define KSK_PRINTF(format, first)
+#define KSK_PRINTF(at, first)
 #endif
 
 typedef enum ksk_status {

@@ -1,8 +1,8 @@
 /* Graphs: `forward` records symbols; `ksk_compile` turns a graph into a plan; a plan runs.
  *
- * A symbol is not a tensor: it has a type and a shape of *sizes*, some fixed ("256"), some named
- * ("rows"), and no numbers. Batches are packed rows without padding, so most symbols are
- * [rows, width]; which rows belong together is said by spans (see ksk_attention).
+ * A symbol is not a tensor: it has a type and a shape of *sizes*, some fixed ("256"), the first
+ * perhaps named ("rows"), and no numbers. Batches are packed rows without padding, so most symbols
+ * are [rows, width]; which rows belong together is said by spans (see ksk_attention).
  *
  * While tracing, errors stick to the graph: every call on a failed graph returns a symbol of that
  * graph and does nothing, and `ksk_compile` reports the first error. Model code needs no checks. */
@@ -79,8 +79,8 @@ typedef enum ksk_activation {
     KSK_TANH,
 } ksk_activation;
 
-/* table [n, width], ids i32 [rows] → [rows, width] */
-KSK_API ksk_sym ksk_embed(ksk_sym table, ksk_sym ids);
+/* Rows of table [n, width] by ids i32 [rows] → [rows, width]: an embedding, or a choice of rows */
+KSK_API ksk_sym ksk_rows(ksk_sym table, ksk_sym ids);
 /* x [rows, in], weight [out, in], bias [out] or none → x·weightᵀ + bias [rows, out] */
 KSK_API ksk_sym ksk_linear(ksk_sym x, ksk_sym weight, ksk_sym bias);
 KSK_API ksk_sym ksk_activate(ksk_sym x, ksk_activation kind);
@@ -91,8 +91,6 @@ KSK_API ksk_sym ksk_scale(ksk_sym x, float factor);
 KSK_API ksk_sym ksk_layer_norm(ksk_sym x, ksk_sym gain, ksk_sym bias, float epsilon);
 /* Columns [first, first + count) of x [rows, width]; no copy. */
 KSK_API ksk_sym ksk_columns(ksk_sym x, int64_t first, int64_t count);
-/* Rows of x [n, width] by index i32 [rows] → [rows, width] */
-KSK_API ksk_sym ksk_rows(ksk_sym x, ksk_sym index);
 /* Scaled dot-product attention (Vaswani et al. 2017) over packed rows: q [rows, d], k and v
  * [keys, d], heads side by side in d. Row i attends the keys spans[i][0] … + spans[i][1] - 1; with
  * `index` (i32 [entries], or none) those number entries of index, which name the key rows. So full,
@@ -163,6 +161,10 @@ typedef struct ksk_op {
     /* The fast kernel; NULL means that the plain one is used. */
     void (*fast)(const ksk_call *call);
 
+    /* Looks at operands whose numbers could lead out of bounds (ids, spans, slots) before a kernel
+     * runs; NULL means that any numbers do. */
+    bool (*check)(const ksk_call *call, ksk_error *err);
+
     /* Scratch bytes that `fast` needs for these operands; NULL means none. */
     size_t (*scratch)(const ksk_call *call);
 
@@ -174,6 +176,9 @@ typedef struct ksk_op {
     /* The input whose memory output 0 may take over when nobody else needs it, plus one; 0: none.
      * Its size must be the output's. */
     int in_place;
+
+    /* True when output 0 is the cache that input 0 is, changed. */
+    bool appends;
 
     /* The input that output 0 is a view of, plus one, with the first column; 0: a real value. */
     int view_of;
@@ -201,10 +206,11 @@ typedef struct ksk_compile_options {
     bool reference;          /* plain kernels and no fusion: what the fast path is tested against */
 } ksk_compile_options;
 
-/* A plan that computes `outputs` from the graph's inputs with the leaves of `module` (shared; NULL
- * for a graph without parameters). The plan is immutable: any number of threads may run it, each
- * with a workspace of its own. `options` may be NULL. Caller releases.
- * Errors: the graph's own; OUT_OF_MEMORY; UNSUPPORTED names an operation or type. */
+/* A plan that computes `outputs` (a cache among them is brought up to date and gives no tensor)
+ * from the graph's inputs with the leaves of `module` (shared; NULL for a graph without
+ * parameters). The plan is immutable: any number of threads may run it, each with a workspace of
+ * its own. `options` may be NULL. Caller releases. Errors: the graph's own; OUT_OF_MEMORY;
+ * UNSUPPORTED names an operation or type. */
 KSK_API ksk_plan *ksk_compile(const ksk_graph *graph, const ksk_module *module,
                               const ksk_sym *outputs, int output_count,
                               const ksk_compile_options *options, ksk_error *err);
