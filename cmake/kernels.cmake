@@ -1,6 +1,9 @@
 # The kernels are written once and compiled once per instruction set; the set is chosen at run time.
 file(GLOB KASKAD_KERNEL_SOURCES CONFIGURE_DEPENDS src/tensor/kernels/*.c)
 set(KASKAD_KERNEL_OBJECTS)
+if(NOT KASKAD_KERNEL_SOURCES)
+    return()
+endif()
 
 function(kaskad_kernels isa)
     add_library(kaskad_kernels_${isa} OBJECT ${KASKAD_KERNEL_SOURCES})
