@@ -22,9 +22,10 @@ typedef struct ksk_initializer {
     float scale; /* standard deviation, or half the width of the interval around 0 */
 } ksk_initializer;
 
-/* Declaring. A new module belongs to the caller until it is given to a parent or released. Errors
- * (out of memory, a name used twice, a NULL child) stick to the tree and surface in
- * `ksk_module_init` and `ksk_module_bind`, so that declarations stay plain. */
+/* Declaring. A new module belongs to the caller until it is given to a parent or released; after
+ * that nothing may be added to it. Names have no dots. Errors (out of memory, a name used twice, a
+ * NULL child) stick to the tree and surface in `ksk_module_init` and `ksk_module_bind`, so that
+ * declarations stay plain. Buffers are not trained and start as zeros. */
 KSK_API ksk_module *ksk_module_new(const char *type);
 KSK_API void ksk_module_param(ksk_module *module, const char *name, int rank, const int64_t *shape,
                               ksk_initializer initializer);
@@ -56,7 +57,8 @@ KSK_API const ksk_tensor *ksk_module_tensor(const ksk_module *module, const char
 KSK_API double ksk_module_number(const ksk_module *module, const char *setting); /* NAN if absent */
 KSK_API int ksk_module_children(const ksk_module *module);
 
-/* Trees as flat lists: parameters (then buffers) depth first, in order of declaration. */
+/* Trees as flat lists, depth first: a module's parameters, its buffers, then its children's leaves,
+ * each in order of declaration. A leaf of a tree that is only declared is NULL. */
 KSK_API int ksk_module_leaves(const ksk_module *module);
 KSK_API const ksk_tensor *ksk_module_leaf(const ksk_module *module, int index);
 KSK_API bool ksk_module_leaf_path(const ksk_module *module, int index, char *path, size_t size);
