@@ -52,15 +52,16 @@ KSK_API ksk_size ksk_named(ksk_graph *graph, const char *name);
 KSK_API ksk_shape ksk_shape1(ksk_size a);
 KSK_API ksk_shape ksk_shape2(ksk_size a, ksk_size b);
 
-/* The sources of values: an input of each run (in order of declaration), a leaf of the module that
- * the graph is compiled with, a constant (shared), a cache. */
+/* The sources of values: an input of each run (in order of declaration), a parameter of a module, a
+ * constant (shared), a cache. */
 KSK_API ksk_sym ksk_input(ksk_graph *graph, const char *name, ksk_dtype dtype, ksk_shape shape);
 KSK_API ksk_sym ksk_param(ksk_graph *graph, const ksk_module *module, const char *name);
 KSK_API ksk_sym ksk_constant(ksk_graph *graph, const ksk_tensor *tensor);
 
 /* A cache is a growing table of rows [slots, width] that outlives a run; it belongs to the
- * workspace, under its name, and changes only through ksk_append. */
-KSK_API ksk_sym ksk_cache(ksk_graph *graph, const char *name, int64_t width);
+ * workspace, under its name, and changes only through ksk_append. Caches that name the same `slots`
+ * have as many. */
+KSK_API ksk_sym ksk_cache(ksk_graph *graph, const char *name, const char *slots, int64_t width);
 
 KSK_API ksk_dtype ksk_sym_dtype(ksk_sym sym);
 KSK_API ksk_shape ksk_sym_shape(ksk_sym sym);
@@ -104,6 +105,20 @@ KSK_API ksk_sym ksk_append(ksk_sym cache, ksk_sym rows, ksk_sym slots);
 KSK_API ksk_sym ksk_log_softmax(ksk_sym logits); /* along the columns of [rows, width] */
 /* x [rows, width], ids i32 [rows] → x[i][ids[i]], [rows] */
 KSK_API ksk_sym ksk_pick(ksk_sym x, ksk_sym ids);
+
+/* --- how to compile ----------------------------------------------------------------------------
+ */
+
+typedef enum ksk_precision {
+    KSK_PRECISION_F32,
+    KSK_PRECISION_BF16,
+    KSK_PRECISION_INT8
+} ksk_precision;
+
+typedef struct ksk_compile_options {
+    ksk_precision precision; /* of products with the module's weights */
+    bool reference;          /* plain kernels and no fusion: what the fast path is tested against */
+} ksk_compile_options;
 
 /* --- operations themselves ------------------------------------------------------------------- */
 
@@ -165,6 +180,13 @@ typedef struct ksk_op {
      * runs; NULL means that any numbers do. */
     bool (*check)(const ksk_call *call, ksk_error *err);
 
+    /* Turns inputs that never change (constants[i], f32, NULL where input i changes) into whatever
+     * `fast` likes best, once, when a plan is compiled. NULL without an error means: nothing to
+     * prepare. `unprepare` frees it. Both NULL when the operation has no such need. */
+    void *(*prepare)(const void *attributes, const ksk_tensor *const *constants,
+                     const ksk_compile_options *options, ksk_error *err);
+    void (*unprepare)(void *prepared);
+
     /* Scratch bytes that `fast` needs for these operands; NULL means none. */
     size_t (*scratch)(const ksk_call *call);
 
@@ -195,24 +217,12 @@ KSK_API ksk_sym ksk_output(ksk_sym first, int output);
 typedef struct ksk_plan ksk_plan;
 typedef struct ksk_workspace ksk_workspace;
 
-typedef enum ksk_precision {
-    KSK_PRECISION_F32,
-    KSK_PRECISION_BF16,
-    KSK_PRECISION_INT8
-} ksk_precision;
-
-typedef struct ksk_compile_options {
-    ksk_precision precision; /* of products with the module's weights */
-    bool reference;          /* plain kernels and no fusion: what the fast path is tested against */
-} ksk_compile_options;
-
 /* A plan that computes `outputs` (a cache among them is brought up to date and gives no tensor)
- * from the graph's inputs with the leaves of `module` (shared; NULL for a graph without
- * parameters). The plan is immutable: any number of threads may run it, each with a workspace of
- * its own. `options` may be NULL. Caller releases. Errors: the graph's own; OUT_OF_MEMORY;
- * UNSUPPORTED names an operation or type. */
-KSK_API ksk_plan *ksk_compile(const ksk_graph *graph, const ksk_module *module,
-                              const ksk_sym *outputs, int output_count,
+ * from the graph's inputs; parameters are those of the modules that were traced. The plan is
+ * immutable and needs neither the graph nor the modules: any number of threads may run it, each
+ * with a workspace of its own. `options` may be NULL. Caller frees. Errors: the graph's own;
+ * OUT_OF_MEMORY; UNSUPPORTED names an operation or type. */
+KSK_API ksk_plan *ksk_compile(const ksk_graph *graph, int output_count, const ksk_sym *outputs,
                               const ksk_compile_options *options, ksk_error *err);
 KSK_API void ksk_plan_free(ksk_plan *plan);
 

@@ -217,11 +217,11 @@ ksk_sym ksk_constant(ksk_graph *graph, const ksk_tensor *tensor)
     return add_value(graph, value, NULL);
 }
 
-ksk_sym ksk_cache(ksk_graph *graph, const char *name, int64_t width)
+ksk_sym ksk_cache(ksk_graph *graph, const char *name, const char *slots, int64_t width)
 {
     const graph_value value = {.kind = VALUE_CACHE,
                                .dtype = KSK_F32,
-                               .shape = ksk_shape2(ksk_named(graph, name), ksk_fixed(width)),
+                               .shape = ksk_shape2(ksk_named(graph, slots), ksk_fixed(width)),
                                .cache = (int)graph->value_count};
     return add_value(graph, value, name);
 }
@@ -255,7 +255,8 @@ static bool output_fits(ksk_graph *graph, const ksk_op *op, ksk_shape shape)
 {
     for (int i = 1; i < shape.rank; i++) {
         if (shape.size[i].name) {
-            ksk_graph_fail(graph, KSK_UNSUPPORTED, "%s: only the first size may be named", op->name);
+            ksk_graph_fail(graph, KSK_UNSUPPORTED, "%s: only the first size may be named",
+                           op->name);
             return false;
         }
     }

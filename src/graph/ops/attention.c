@@ -1,0 +1,182 @@
+/* Scaled dot-product attention (Vaswani et al. 2017, "Attention Is All You Need") over packed rows.
+ *
+ * Each query row has a span of keys, so full, causal, cross and cached attention differ only in the
+ * numbers that are passed in. */
+#include <math.h>
+
+#include "graph/ops/ops.h"
+#include "tensor/kernels.h"
+
+enum { Q, K, V, SPANS, INDEX };
+
+typedef struct attention_attributes {
+    int heads;
+} attention_attributes;
+
+ksk_sym ksk_attention(ksk_sym q, ksk_sym k, ksk_sym v, ksk_sym spans, ksk_sym index, int heads)
+{
+    return ksk_apply(&ksk_op_attention, &(const attention_attributes){heads}, 5,
+                     (const ksk_sym[]){q, k, v, spans, index});
+}
+
+static bool spans_fit(ksk_shaping *s)
+{
+    const ksk_shape spans = ksk_sym_shape(s->inputs[SPANS]);
+    if (ksk_sym_dtype(s->inputs[SPANS]) == KSK_I32 && spans.rank == 2 && spans.size[1].fixed == 2)
+        return ksk_expect_same_rows(s, Q, SPANS, "attention: spans");
+    ksk_graph_fail(s->graph, KSK_BAD_ARGUMENT, "attention: spans must be i32 [rows, 2]");
+    return false;
+}
+
+static void shape(ksk_shaping *s)
+{
+    const attention_attributes *attributes = s->attributes;
+    if (!ksk_expect_matrix(s, Q, "attention: q") || !ksk_expect_matrix(s, K, "attention: k") ||
+        !ksk_expect_matrix(s, V, "attention: v") ||
+        !ksk_expect_same_rows(s, K, V, "attention: v") || !spans_fit(s))
+        return;
+    if (!ksk_is_none(s->inputs[INDEX]) && !ksk_expect_ids(s, INDEX, "attention: index"))
+        return;
+    const int64_t width = ksk_shaping_columns(s, Q);
+    if (attributes->heads < 1 || width % attributes->heads || ksk_shaping_columns(s, K) != width ||
+        ksk_shaping_columns(s, V) != width) {
+        ksk_graph_fail(s->graph, KSK_BAD_ARGUMENT,
+                       "attention: widths %lld, %lld, %lld do not fit %d heads", (long long)width,
+                       (long long)ksk_shaping_columns(s, K), (long long)ksk_shaping_columns(s, V),
+                       attributes->heads);
+        return;
+    }
+    ksk_shape_like_first(s);
+}
+
+static bool check(const ksk_call *call, ksk_error *err)
+{
+    const ksk_operand *index = &call->inputs[INDEX];
+    const int32_t(*spans)[2] = call->inputs[SPANS].data;
+    const int32_t *keys = index->data;
+    const int64_t limit = keys ? index->rows : call->inputs[K].rows;
+    for (int64_t i = 0; i < call->inputs[Q].rows; i++)
+        if (spans[i][0] < 0 || spans[i][1] < 0 || spans[i][0] > limit - spans[i][1])
+            return ksk_fail(err, KSK_BAD_ARGUMENT,
+                            "attention: span %d+%d of row %lld, of %lld keys", spans[i][0],
+                            spans[i][1], (long long)i, (long long)limit);
+    for (int64_t i = 0; keys && i < index->rows; i++)
+        if (keys[i] < 0 || keys[i] >= call->inputs[K].rows)
+            return ksk_fail(err, KSK_BAD_ARGUMENT, "attention: key %d at %lld", keys[i],
+                            (long long)i);
+    return true;
+}
+
+static int64_t longest_span(const ksk_call *call)
+{
+    const int32_t(*spans)[2] = call->inputs[SPANS].data;
+    int64_t longest = 1;
+    for (int64_t i = 0; i < call->inputs[Q].rows; i++)
+        longest = spans[i][1] > longest ? spans[i][1] : longest;
+    return longest;
+}
+
+/* --- the plain kernel --- */
+
+static int64_t key_at(const ksk_call *call, int64_t at)
+{
+    const int32_t *index = call->inputs[INDEX].data;
+    return index ? index[at] : at;
+}
+
+static double score(const float *q, const float *k, int64_t width)
+{
+    double sum = 0;
+    for (int64_t j = 0; j < width; j++)
+        sum += (double)q[j] * k[j];
+    return sum / sqrt((double)width);
+}
+
+static void attend(const ksk_call *call, int64_t row, int64_t column, int64_t width)
+{
+    const int32_t *span = (const int32_t *)call->inputs[SPANS].data + 2 * row;
+    const float *q = ksk_row(&call->inputs[Q], row) + column;
+    float *y = ksk_row(&call->outputs[0], row) + column;
+    double max = -INFINITY, sum = 0;
+    for (int64_t at = span[0]; at < span[0] + span[1]; at++)
+        max = fmax(max, score(q, ksk_row(&call->inputs[K], key_at(call, at)) + column, width));
+    for (int64_t at = span[0]; at < span[0] + span[1]; at++)
+        sum += exp(score(q, ksk_row(&call->inputs[K], key_at(call, at)) + column, width) - max);
+    for (int64_t j = 0; j < width; j++) {
+        double mixed = 0;
+        for (int64_t at = span[0]; at < span[0] + span[1]; at++) {
+            const int64_t key = key_at(call, at);
+            const double weight =
+                exp(score(q, ksk_row(&call->inputs[K], key) + column, width) - max);
+            mixed += weight / sum * ksk_row(&call->inputs[V], key)[column + j];
+        }
+        y[j] = (float)mixed;
+    }
+}
+
+static void reference(const ksk_call *call)
+{
+    const attention_attributes *attributes = call->attributes;
+    const int64_t width = call->inputs[Q].columns / attributes->heads;
+    for (int64_t i = 0; i < call->inputs[Q].rows; i++)
+        for (int h = 0; h < attributes->heads; h++)
+            attend(call, i, h * width, width);
+}
+
+/* --- the fast kernel --- */
+
+typedef struct attention_job {
+    const ksk_call *call;
+    int64_t longest;
+    int slices;
+} attention_job;
+
+static void run_slice(void *context, int slice)
+{
+    const attention_job *job = context;
+    const ksk_call *call = job->call;
+    const attention_attributes *attributes = call->attributes;
+    const ksk_operand *q = &call->inputs[Q], *k = &call->inputs[K], *v = &call->inputs[V],
+                      *y = &call->outputs[0];
+    const int64_t width = q->columns / attributes->heads;
+    call->kernels->attention(q->rows * slice / job->slices, q->rows * (slice + 1) / job->slices,
+                             attributes->heads, width, 1 / sqrtf((float)width), q->data, q->stride,
+                             k->data, k->stride, v->data, v->stride, call->inputs[SPANS].data,
+                             call->inputs[INDEX].data,
+                             (float *)call->scratch + slice * job->longest, y->data, y->stride);
+}
+
+enum { most_slices = 16, cost_worth_a_slice = 65536 };
+
+static attention_job plan_slices(const ksk_call *call)
+{
+    const ksk_operand *q = &call->inputs[Q];
+    const int64_t longest = (longest_span(call) + 15) / 16 * 16;
+    int64_t slices = q->rows * longest * q->columns * 2 / cost_worth_a_slice;
+    slices = slices > q->rows ? q->rows : slices;
+    slices = slices > most_slices ? most_slices : slices < 1 ? 1 : slices;
+    return (attention_job){call, longest, (int)slices};
+}
+
+static size_t scratch(const ksk_call *call)
+{
+    const attention_job job = plan_slices(call);
+    return (size_t)(job.longest * job.slices) * sizeof(float);
+}
+
+static void fast(const ksk_call *call)
+{
+    attention_job job = plan_slices(call);
+    ksk_parallel(call, job.slices, run_slice, &job);
+}
+
+const ksk_op ksk_op_attention = {.name = "attention",
+                                 .min_inputs = 5,
+                                 .max_inputs = 5,
+                                 .outputs = 1,
+                                 .attribute_size = sizeof(attention_attributes),
+                                 .shape = shape,
+                                 .check = check,
+                                 .reference = reference,
+                                 .fast = fast,
+                                 .scratch = scratch};
