@@ -17,7 +17,7 @@ extern "C" {
 #endif
 
 #if defined(__GNUC__)
-#define KSK_API                   __attribute__((visibility("default")))
+#define KSK_API               __attribute__((visibility("default")))
 #define KSK_PRINTF(at, first) __attribute__((format(printf, at, first)))
 #else
 #define KSK_API

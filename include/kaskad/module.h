@@ -56,6 +56,7 @@ KSK_API const ksk_module *ksk_module_at(const ksk_module *module, const char *ch
 KSK_API const ksk_tensor *ksk_module_tensor(const ksk_module *module, const char *name);
 KSK_API double ksk_module_number(const ksk_module *module, const char *setting); /* NAN if absent */
 KSK_API int ksk_module_children(const ksk_module *module);
+KSK_API const ksk_module *ksk_module_child_at(const ksk_module *module, int index);
 
 /* Trees as flat lists, depth first: a module's parameters, its buffers, then its children's leaves,
  * each in order of declaration. A leaf of a tree that is only declared is NULL. */

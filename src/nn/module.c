@@ -316,6 +316,11 @@ int ksk_module_children(const ksk_module *module)
     return (int)module->declaration->child_count;
 }
 
+const ksk_module *ksk_module_child_at(const ksk_module *module, int index)
+{
+    return index < 0 || index >= ksk_module_children(module) ? NULL : module->children[index];
+}
+
 /* --- trees as flat lists --------------------------------------------------------------------- */
 
 int ksk_module_leaves(const ksk_module *module)

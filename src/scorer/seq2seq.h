@@ -1,0 +1,39 @@
+/* Scoring with an encoder–decoder: a left-to-right scorer, and whole targets at once. */
+#ifndef KSK_SCORER_SEQ2SEQ_H
+#define KSK_SCORER_SEQ2SEQ_H
+
+#include "kaskad/decode.h"
+#include "kaskad/model.h"
+
+/* The compiled parts of one model; immutable, shared by all scorers. */
+typedef struct ksk_seq2seq_plans ksk_seq2seq_plans;
+
+/* What plans are for: a step at a time, or whole targets. Each packs the weights it needs. */
+typedef enum ksk_purpose { KSK_TO_GENERATE, KSK_TO_SCORE } ksk_purpose;
+
+/* Caller frees; neither type nor module is needed afterwards. Errors: those of ksk_compile. */
+ksk_seq2seq_plans *ksk_seq2seq_plans_new(const ksk_model_type *type, const ksk_module *module,
+                                         ksk_purpose purpose, const ksk_compile_options *options,
+                                         ksk_error *err);
+void ksk_seq2seq_plans_free(ksk_seq2seq_plans *plans);
+
+/* What a model's configuration says about its sequences. */
+typedef struct ksk_sequence_rules {
+    int source_vocabulary, vocabulary; /* ids that may come in, ids that may go out */
+    int start_id, end_id, pad_id;      /* pad_id may be -1 */
+    int max_source, max_target;        /* tokens, start and end included */
+} ksk_sequence_rules;
+
+/* A scorer with a workspace of its own, over plans that must outlive it. Caller calls its free. */
+ksk_l2r *ksk_seq2seq_scorer_new(const ksk_seq2seq_plans *plans, const ksk_sequence_rules *rules,
+                                int threads, ksk_error *err);
+
+/* Natural logarithms of the probabilities of each target token given the source and the tokens
+ * before it: log_probs holds the targets' rows one after another (targets without start, end token
+ * included). Sentence i's target has target_lengths[i] tokens. `workspace` is the caller's. */
+bool ksk_seq2seq_score(const ksk_seq2seq_plans *plans, const ksk_sequence_rules *rules,
+                       ksk_workspace *workspace, int sentences, const int32_t *const *sources,
+                       const int *source_lengths, const int32_t *const *targets,
+                       const int *target_lengths, float *log_probs, ksk_error *err);
+
+#endif
