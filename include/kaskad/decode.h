@@ -22,7 +22,7 @@ struct ksk_l2r {
     int vocabulary; /* columns of the logits */
     int start_id;   /* what a decoder feeds first */
     int end_id;     /* what ends a hypothesis */
-    int pad_id;     /* never generated; -1 if there is none */
+    int pad_id;     /* fills batches elsewhere; -1: none. Decoders do not ban it by themselves */
     int max_source; /* most tokens in a source */
     int max_target; /* most tokens in a target, start included */
 
@@ -52,7 +52,8 @@ typedef struct ksk_scores {
     int vocabulary;
 } ksk_scores;
 
-/* Changes a row's scores; processors are applied in order and compose. */
+/* Changes a row's scores; processors are applied in order and compose. A token whose score is
+ * minus infinity is never chosen. */
 typedef struct ksk_processor {
     const char *name;
     void (*process)(const void *settings, ksk_scores *scores);
@@ -68,58 +69,65 @@ typedef enum ksk_early_stopping {
     KSK_STOP_NEVER
 } ksk_early_stopping;
 
-/* How a hypothesis' length counts in its score; the places where engines differ. */
+/* How long a hypothesis counts as in its score; start and forced prefix never count. */
 typedef enum ksk_length_rule {
-    KSK_LENGTH_WITH_END,    /* generated tokens, the end token included (transformers 4.36 on) */
-    KSK_LENGTH_WITHOUT_END, /* the end token not counted (CTranslate2, fairseq's unnormalised eos)
-                             */
+    KSK_LENGTH_WITH_END,    /* generated tokens, the end token included (transformers 4.57) */
+    KSK_LENGTH_WITHOUT_END, /* generated tokens but the end token; at least one */
 } ksk_length_rule;
 
-/* What every decoder may be asked. Names and defaults follow transformers' GenerationConfig. */
+/* What every decoder may be asked; a decoder checks all of it and ignores what is not its business
+ * (greedy search the beams, beam search the temperature). Names, defaults and meaning follow the
+ * GenerationConfig of transformers 4.57.6. */
 typedef struct ksk_decode_options {
     /* search */
     int beams;            /* 1 */
-    int n_best;           /* hypotheses to return, 1; at most `beams` for beam search */
+    int n_best;           /* hypotheses or samples to return, 1; at most `beams` for beam search */
     float length_penalty; /* score = log-probability / length^penalty, 1 */
     ksk_early_stopping early_stopping; /* KSK_STOP_HEURISTIC */
     ksk_length_rule length_rule;       /* KSK_LENGTH_WITH_END */
 
     /* sampling */
-    float temperature; /* 1 */
+    float temperature; /* 1; above 0 */
     int top_k;         /* 0: all */
-    float top_p;       /* 1: all */
+    float top_p;       /* 1: all; in (0, 1] */
     uint64_t seed;
 
-    /* constraints, all lengths counted with the start token as transformers counts them */
-    int max_length;           /* 0: the model's own */
+    /* constraints, all lengths counted with start and prefix; applied in transformers' order:
+     * repetition, n-grams, banned, min_length, forced_first, forced_last, `processors`, then
+     * temperature, top_k and top_p when sampling, then renormalize */
+    int max_length;           /* 0: the model's own; the start token and all that follows it */
     int min_length;           /* 0 */
     int no_repeat_ngram;      /* 0: off */
     float repetition_penalty; /* 1: off */
-    const int32_t *prefix;    /* tokens every hypothesis begins with, after the start token */
-    int prefix_length;
-    const int32_t *banned; /* tokens never generated (the pad token usually) */
-    int banned_count;
-    int forced_first; /* token forced right after the start token, -1: none */
-    int forced_last;  /* token forced at max_length, -1: none */
-    bool renormalize; /* log-softmax again after the processors */
+    const int32_t *prefix;    /* tokens every hypothesis begins with, after the start token: part */
+    int prefix_length;        /* of the prompt, so neither scored nor counted as generated */
+    const int32_t *banned;    /* tokens never generated (the pad token usually); the end token is */
+    int banned_count;         /* never banned */
+    int forced_first;         /* token forced right after the start token, -1: none */
+    int forced_last;          /* token forced at max_length, -1: none */
+    bool renormalize;         /* log-softmax again after the processors */
 
-    const ksk_processor *processors; /* more of them, applied after the ones above */
+    const ksk_processor *processors; /* more of them */
     int processor_count;
 } ksk_decode_options;
 
 /* Nothing but max-probability decoding: the defaults in the comments above. */
 KSK_API ksk_decode_options ksk_decode_defaults(void);
 
-/* One output: tokens after the start token, the end token included when it was reached. */
+/* One output: tokens after the start token, prefix included, and the end token when it was reached.
+ */
 typedef struct ksk_hypothesis {
     int32_t *ids;
     int length;
-    double log_prob; /* sum over the generated tokens (of processed log-probabilities) */
-    double score;    /* what the decoder ranks by */
-    bool finished;   /* ended by itself, not cut at max_length */
+    double log_prob; /* sum over the generated tokens. Beam search: of log-softmax of the logits,
+                      * then processed. Greedy and sampling: log-softmax of the processed logits,
+                      * which is what the token was drawn from */
+    double score;    /* beam search: log_prob / length^length_penalty; else log_prob */
+    bool finished;   /* ended with the end token, not cut at max_length */
 } ksk_hypothesis;
 
-/* The hypotheses of one sentence, best first. */
+/* The hypotheses of one sentence, best first; samples in the order drawn. Beam search gives fewer
+ * than n_best when the constraints allow fewer. */
 typedef struct ksk_nbest {
     ksk_hypothesis *hypotheses;
     int count;
@@ -134,8 +142,8 @@ typedef struct ksk_decoder {
 
     /* Decodes `sentences` sources at once; `results` [sentences] zeroed on entry. Sentence i is
      * number first + i of the whole job, so that random numbers do not depend on batching.
-     * Errors: those of the scorer; BAD_ARGUMENT names the option; OUT_OF_MEMORY. On failure the
-     * results hold nothing. */
+     * Errors: those of the scorer; BAD_ARGUMENT names the option, or the sentence whose constraints
+     * leave no token to choose; OUT_OF_MEMORY. On failure the results hold nothing. */
     bool (*decode)(ksk_l2r *scorer, int sentences, const int32_t *const *sources,
                    const int *lengths, const ksk_decode_options *options, uint64_t first,
                    ksk_nbest *results, ksk_error *err);

@@ -1,0 +1,301 @@
+#include "decode/common.h"
+
+#include <limits.h>
+#include <math.h>
+#include <string.h>
+
+#include "kaskad/memory.h"
+
+ksk_decode_options ksk_decode_defaults(void)
+{
+    return (ksk_decode_options){
+        .beams = 1,
+        .n_best = 1,
+        .length_penalty = 1,
+        .early_stopping = KSK_STOP_HEURISTIC,
+        .length_rule = KSK_LENGTH_WITH_END,
+        .temperature = 1,
+        .top_p = 1,
+        .repetition_penalty = 1,
+        .forced_first = -1,
+        .forced_last = -1,
+    };
+}
+
+void ksk_nbest_clear(ksk_nbest *nbest)
+{
+    for (int i = 0; i < nbest->count; i++)
+        ksk_free(nbest->hypotheses[i].ids);
+    ksk_free(nbest->hypotheses);
+    *nbest = (ksk_nbest){0};
+}
+
+/* --- options --- */
+
+static bool check_search(const ksk_decode_options *o, ksk_error *err)
+{
+    if (o->beams < 1)
+        return ksk_fail(err, KSK_BAD_ARGUMENT, "beams is %d; it must be at least 1", o->beams);
+    if (o->n_best < 1)
+        return ksk_fail(err, KSK_BAD_ARGUMENT, "n_best is %d; it must be at least 1", o->n_best);
+    if (!isfinite(o->length_penalty))
+        return ksk_fail(err, KSK_BAD_ARGUMENT, "length_penalty is not a finite number");
+    if (o->early_stopping < KSK_STOP_HEURISTIC || o->early_stopping > KSK_STOP_NEVER)
+        return ksk_fail(err, KSK_BAD_ARGUMENT, "early_stopping is %d; there is no such rule",
+                        (int)o->early_stopping);
+    if (o->length_rule < KSK_LENGTH_WITH_END || o->length_rule > KSK_LENGTH_WITHOUT_END)
+        return ksk_fail(err, KSK_BAD_ARGUMENT, "length_rule is %d; there is no such rule",
+                        (int)o->length_rule);
+    return true;
+}
+
+static bool check_sampling(const ksk_decode_options *o, ksk_error *err)
+{
+    if (!(o->temperature >= 0) || isinf(o->temperature))
+        return ksk_fail(err, KSK_BAD_ARGUMENT, "temperature is %g; it must be above 0",
+                        (double)o->temperature);
+    if (o->top_k < 0)
+        return ksk_fail(err, KSK_BAD_ARGUMENT,
+                        "top_k is %d; it must be 0 (all tokens) or the number of tokens to keep",
+                        o->top_k);
+    if (!(o->top_p > 0 && o->top_p <= 1))
+        return ksk_fail(err, KSK_BAD_ARGUMENT, "top_p is %g; it must be above 0 and at most 1",
+                        (double)o->top_p);
+    return true;
+}
+
+static bool check_lengths(const ksk_decode_options *o, const ksk_l2r *scorer, ksk_error *err)
+{
+    if (o->max_length < 0 || o->max_length > scorer->max_target)
+        return ksk_fail(err, KSK_BAD_ARGUMENT,
+                        "max_length is %d; the model takes 1 to %d tokens (0: its own limit)",
+                        o->max_length, scorer->max_target);
+    const int max_length = o->max_length ? o->max_length : scorer->max_target;
+    if (o->min_length < 0 || o->min_length > max_length)
+        return ksk_fail(err, KSK_BAD_ARGUMENT, "min_length is %d; it must be 0 to max_length (%d)",
+                        o->min_length, max_length);
+    if (o->prefix_length < 0)
+        return ksk_fail(err, KSK_BAD_ARGUMENT, "prefix_length is %d; it cannot be negative",
+                        o->prefix_length);
+    if (o->prefix_length >= max_length - 1)
+        return ksk_fail(err, KSK_BAD_ARGUMENT,
+                        "max_length %d leaves no room after the start token and %d of prefix",
+                        max_length, o->prefix_length);
+    return true;
+}
+
+/* Every id of a list must be a token of the vocabulary. */
+static bool check_ids(const char *name, const int32_t *ids, int count, int vocabulary,
+                      ksk_error *err)
+{
+    if (count < 0 || (count > 0 && !ids))
+        return ksk_fail(err, KSK_BAD_ARGUMENT, "%s has %d tokens but no list of them", name, count);
+    for (int i = 0; i < count; i++)
+        if (ids[i] < 0 || ids[i] >= vocabulary)
+            return ksk_fail(err, KSK_BAD_ARGUMENT, "%s holds token %d; the vocabulary has %d", name,
+                            (int)ids[i], vocabulary);
+    return true;
+}
+
+static bool check_forced(const char *name, int id, int vocabulary, ksk_error *err)
+{
+    if (id < -1 || id >= vocabulary)
+        return ksk_fail(err, KSK_BAD_ARGUMENT, "%s is %d; the vocabulary has %d tokens (-1: none)",
+                        name, id, vocabulary);
+    return true;
+}
+
+static bool check_constraints(const ksk_decode_options *o, int vocabulary, ksk_error *err)
+{
+    if (o->no_repeat_ngram < 0)
+        return ksk_fail(err, KSK_BAD_ARGUMENT, "no_repeat_ngram is %d; it must be 0 (off) or more",
+                        o->no_repeat_ngram);
+    if (!(o->repetition_penalty > 0) || isinf(o->repetition_penalty))
+        return ksk_fail(err, KSK_BAD_ARGUMENT, "repetition_penalty is %g; it must be above 0",
+                        (double)o->repetition_penalty);
+    if (o->processor_count < 0 || (o->processor_count > 0 && !o->processors))
+        return ksk_fail(err, KSK_BAD_ARGUMENT, "processor_count is %d but there are no processors",
+                        o->processor_count);
+    for (int i = 0; i < o->processor_count; i++)
+        if (!o->processors[i].process)
+            return ksk_fail(err, KSK_BAD_ARGUMENT, "processors[%d] has no function", i);
+    return check_ids("prefix", o->prefix, o->prefix_length, vocabulary, err) &&
+           check_ids("banned", o->banned, o->banned_count, vocabulary, err) &&
+           check_forced("forced_first", o->forced_first, vocabulary, err) &&
+           check_forced("forced_last", o->forced_last, vocabulary, err);
+}
+
+bool ksk_options_check(const ksk_decode_options *options, const ksk_l2r *scorer, ksk_error *err)
+{
+    return check_search(options, err) && check_sampling(options, err) &&
+           check_lengths(options, scorer, err) &&
+           check_constraints(options, scorer->vocabulary, err);
+}
+
+/* --- the job --- */
+
+static bool rows_init(ksk_rows *rows, size_t capacity, size_t max_length)
+{
+    rows->ids = ksk_malloc(capacity * max_length * sizeof *rows->ids);
+    rows->parents = ksk_malloc(capacity * sizeof *rows->parents);
+    rows->tokens = ksk_malloc(capacity * sizeof *rows->tokens);
+    rows->owners = ksk_malloc(capacity * sizeof *rows->owners);
+    rows->log_probs = ksk_malloc(capacity * sizeof *rows->log_probs);
+    return rows->ids && rows->parents && rows->tokens && rows->owners && rows->log_probs;
+}
+
+static void rows_free(ksk_rows *rows)
+{
+    ksk_free(rows->ids);
+    ksk_free(rows->parents);
+    ksk_free(rows->tokens);
+    ksk_free(rows->owners);
+    ksk_free(rows->log_probs);
+}
+
+static bool results_init(const ksk_call *call, int copies)
+{
+    for (int i = 0; i < call->sentences; i++) {
+        call->results[i].hypotheses = ksk_calloc((size_t)copies, sizeof(ksk_hypothesis));
+        if (!call->results[i].hypotheses)
+            return false;
+    }
+    return true;
+}
+
+bool ksk_job_begin(ksk_job *job, const ksk_call *call, int copies, const ksk_processor *last,
+                   int last_count, ksk_error *err)
+{
+    const ksk_decode_options *const options = call->options;
+    const ksk_l2r *const scorer = call->scorer;
+    *job = (ksk_job){.call = call, .copies = copies};
+    if (call->sentences < 0 || call->sentences > INT_MAX / copies)
+        return ksk_fail(err, KSK_BAD_ARGUMENT, "%d sentences with %d hypotheses each are too many",
+                        call->sentences, copies);
+    job->max_length = options->max_length ? options->max_length : scorer->max_target;
+    job->prompt = 1 + options->prefix_length;
+    const size_t capacity = (size_t)call->sentences * (size_t)copies;
+    if (!rows_init(&job->now, capacity, (size_t)job->max_length) ||
+        !rows_init(&job->next, capacity, (size_t)job->max_length) || !results_init(call, copies))
+        return ksk_fail_memory(err);
+    if (!ksk_chain_build(&job->chain, scorer, options, last, last_count, err))
+        return false;
+    return call->sentences == 0 ||
+           call->scorer->start(call->scorer, call->sentences, call->sources, call->lengths, err);
+}
+
+bool ksk_job_end(ksk_job *job, bool ok)
+{
+    ksk_chain_free(&job->chain);
+    rows_free(&job->now);
+    rows_free(&job->next);
+    for (int i = 0; !ok && i < job->call->sentences; i++)
+        ksk_nbest_clear(&job->call->results[i]);
+    return ok;
+}
+
+static int32_t *ids_of(const ksk_job *job, const ksk_rows *rows, int row)
+{
+    return rows->ids + (size_t)row * (size_t)job->max_length;
+}
+
+/* Puts a row with the first `length` tokens of the prompt behind those in `next`. */
+static void append_prompt(ksk_job *job, int length, int32_t parent, int owner)
+{
+    ksk_rows *const next = &job->next;
+    const int row = next->count++;
+    int32_t *const ids = ids_of(job, next, row);
+    ids[0] = job->call->scorer->start_id;
+    for (int i = 1; i < length; i++)
+        ids[i] = job->call->options->prefix[i - 1];
+    next->length = length;
+    next->parents[row] = parent;
+    next->tokens[row] = ids[length - 1];
+    next->owners[row] = owner;
+    next->log_probs[row] = 0;
+}
+
+bool ksk_job_prompt(ksk_job *job, int copies, ksk_error *err)
+{
+    for (int length = 1; length <= job->prompt; length++) {
+        const int wide = length == job->prompt ? copies : 1;
+        for (int i = 0; i < job->call->sentences; i++)
+            for (int c = 0; c < wide; c++)
+                append_prompt(job, length, length == 1 ? -1 - i : i, i * job->copies + c);
+        ksk_job_advance(job);
+        float *ignored;
+        if (length < job->prompt && job->now.count > 0 && !ksk_job_step(job, &ignored, err))
+            return false;
+    }
+    return true;
+}
+
+bool ksk_job_step(ksk_job *job, float **logits, ksk_error *err)
+{
+    ksk_l2r *const scorer = job->call->scorer;
+    return scorer->step(scorer, job->now.count, job->now.parents, job->now.tokens, logits, err);
+}
+
+void ksk_job_process(const ksk_job *job, int row, float *values)
+{
+    ksk_scores scores = {.ids = ids_of(job, &job->now, row),
+                         .length = job->now.length,
+                         .max_length = job->max_length,
+                         .values = values,
+                         .vocabulary = job->call->scorer->vocabulary};
+    for (int i = 0; i < job->chain.count; i++)
+        job->chain.steps[i].process(job->chain.steps[i].settings, &scores);
+}
+
+void ksk_job_fork(ksk_job *job, int row, int32_t token, double log_prob)
+{
+    const ksk_rows *const now = &job->now;
+    ksk_rows *const next = &job->next;
+    const int child = next->count++;
+    int32_t *const ids = ids_of(job, next, child);
+    memcpy(ids, ids_of(job, now, row), (size_t)now->length * sizeof *ids);
+    ids[now->length] = token;
+    next->length = now->length + 1;
+    next->parents[child] = row;
+    next->tokens[child] = token;
+    next->owners[child] = now->owners[row];
+    next->log_probs[child] = log_prob;
+}
+
+void ksk_job_advance(ksk_job *job)
+{
+    const ksk_rows old = job->now;
+    job->now = job->next;
+    job->next = old;
+    job->next.count = 0;
+}
+
+bool ksk_job_ends(const ksk_job *job, int32_t token)
+{
+    return token == job->call->scorer->end_id || job->now.length + 1 >= job->max_length;
+}
+
+bool ksk_job_harvest(const ksk_job *job, int row, int32_t token, double log_prob, double score,
+                     ksk_hypothesis *hypothesis, ksk_error *err)
+{
+    const int length = job->now.length; /* the start token goes, `token` comes */
+    int32_t *const ids = ksk_malloc((size_t)length * sizeof *ids);
+    if (!ids)
+        return ksk_fail_memory(err);
+    memcpy(ids, ids_of(job, &job->now, row) + 1, (size_t)(length - 1) * sizeof *ids);
+    ids[length - 1] = token;
+    *hypothesis = (ksk_hypothesis){.ids = ids,
+                                   .length = length,
+                                   .log_prob = log_prob,
+                                   .score = score,
+                                   .finished = token == job->call->scorer->end_id};
+    return true;
+}
+
+bool ksk_job_stuck(const ksk_job *job, int sentence, ksk_error *err)
+{
+    return ksk_fail(err, KSK_BAD_ARGUMENT,
+                    "sentence %d: no token is left to choose at position %d; the constraints ban "
+                    "all of them, or the model's scores are not finite",
+                    sentence, job->now.length);
+}

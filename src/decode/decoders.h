@@ -1,0 +1,11 @@
+/* The decoders that ship; registry.c lists them. */
+#ifndef KSK_DECODE_DECODERS_H
+#define KSK_DECODE_DECODERS_H
+
+#include "kaskad/decode.h"
+
+extern const ksk_decoder ksk_decoder_greedy;
+extern const ksk_decoder ksk_decoder_beam;
+extern const ksk_decoder ksk_decoder_sample;
+
+#endif

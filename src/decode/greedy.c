@@ -1,0 +1,49 @@
+/* Greedy search: the likeliest token, again and again.
+ *
+ * Used since the first neural translators (Sutskever, Vinyals and Le 2014, "Sequence to Sequence
+ * Learning with Neural Networks", where it is a beam of one). The processed logits decide; of equal
+ * tokens the lower wins. */
+#include <math.h>
+
+#include "decode/decoders.h"
+#include "decode/walk.h"
+
+static int32_t pick_best(void *state, const ksk_job *job, int row, float *values)
+{
+    (void)state;
+    (void)row;
+    const int vocabulary = job->call->scorer->vocabulary;
+    int32_t best = -1;
+    float top = -INFINITY;
+    for (int32_t i = 0; i < vocabulary; i++)
+        if (values[i] > top) {
+            top = values[i];
+            best = i;
+        }
+    ksk_log_softmax_row(values, vocabulary);
+    return best;
+}
+
+static bool decode(ksk_l2r *scorer, int sentences, const int32_t *const *sources,
+                   const int *lengths, const ksk_decode_options *options, uint64_t first,
+                   ksk_nbest *results, ksk_error *err)
+{
+    const ksk_call call = {scorer, sentences, sources, lengths, options, first, results};
+    if (!ksk_options_check(options, scorer, err))
+        return false;
+    if (options->n_best != 1)
+        return ksk_fail(err, KSK_BAD_ARGUMENT,
+                        "n_best is %d; greedy search finds one hypothesis, use beam or sample",
+                        options->n_best);
+    ksk_job job;
+    const bool ok =
+        ksk_job_begin(&job, &call, 1, NULL, 0, err) && ksk_walk(&job, pick_best, NULL, err);
+    return ksk_job_end(&job, ok);
+}
+
+const ksk_decoder ksk_decoder_greedy = {
+    .name = "greedy",
+    .citation = "Sutskever, Vinyals and Le 2014, Sequence to Sequence Learning with Neural "
+                "Networks",
+    .decode = decode,
+};

@@ -1,0 +1,37 @@
+#include "decode/walk.h"
+
+static bool walk_row(ksk_job *job, int row, float *values, ksk_pick *pick, void *state,
+                     ksk_error *err)
+{
+    const int sentence = job->now.owners[row] / job->copies;
+    const int copy = job->now.owners[row] % job->copies;
+    ksk_job_process(job, row, values);
+    const int32_t token = pick(state, job, row, values);
+    if (token < 0)
+        return ksk_job_stuck(job, sentence, err);
+    const double log_prob = job->now.log_probs[row] + (double)values[token];
+    if (ksk_job_ends(job, token))
+        return ksk_job_harvest(job, row, token, log_prob, log_prob,
+                               &job->call->results[sentence].hypotheses[copy], err);
+    ksk_job_fork(job, row, token, log_prob);
+    return true;
+}
+
+bool ksk_walk(ksk_job *job, ksk_pick *pick, void *state, ksk_error *err)
+{
+    const size_t vocabulary = (size_t)job->call->scorer->vocabulary;
+    for (int i = 0; i < job->call->sentences; i++)
+        job->call->results[i].count = job->copies;
+    if (!ksk_job_prompt(job, job->copies, err))
+        return false;
+    while (job->now.count > 0) {
+        float *logits;
+        if (!ksk_job_step(job, &logits, err))
+            return false;
+        for (int row = 0; row < job->now.count; row++)
+            if (!walk_row(job, row, logits + (size_t)row * vocabulary, pick, state, err))
+                return false;
+        ksk_job_advance(job);
+    }
+    return true;
+}
