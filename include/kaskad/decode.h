@@ -140,12 +140,12 @@ typedef struct ksk_decoder {
     const char *name;     /* as in `--decode NAME` */
     const char *citation; /* author, year, title */
 
-    /* Decodes `sentences` sources at once; `results` [sentences] zeroed on entry. Sentence i is
-     * number first + i of the whole job, so that random numbers do not depend on batching.
-     * Errors: those of the scorer; BAD_ARGUMENT names the option, or the sentence whose constraints
-     * leave no token to choose; OUT_OF_MEMORY. On failure the results hold nothing. */
+    /* Decodes `sentences` sources at once; `results` [sentences] zeroed on entry. numbers[i] is
+     * sentence i's number in the whole job, so that what is drawn for it does not depend on
+     * batching. Errors: those of the scorer; BAD_ARGUMENT names the option, or the sentence whose
+     * constraints leave no token to choose; OUT_OF_MEMORY. On failure the results hold nothing. */
     bool (*decode)(ksk_l2r *scorer, int sentences, const int32_t *const *sources,
-                   const int *lengths, const ksk_decode_options *options, uint64_t first,
+                   const int *lengths, const ksk_decode_options *options, const uint64_t *numbers,
                    ksk_nbest *results, ksk_error *err);
 } ksk_decoder;
 

@@ -226,10 +226,10 @@ static bool check(const ksk_decode_options *options, const ksk_l2r *scorer, ksk_
 }
 
 static bool decode(ksk_l2r *scorer, int sentences, const int32_t *const *sources,
-                   const int *lengths, const ksk_decode_options *options, uint64_t first,
+                   const int *lengths, const ksk_decode_options *options, const uint64_t *numbers,
                    ksk_nbest *results, ksk_error *err)
 {
-    const ksk_call call = {scorer, sentences, sources, lengths, options, first, results};
+    const ksk_call call = {scorer, sentences, sources, lengths, options, numbers, results};
     if (!check(options, scorer, err))
         return false;
     const size_t width = (size_t)options->beams;

@@ -22,7 +22,7 @@ typedef struct ksk_call {
     const int32_t *const *sources;
     const int *lengths;
     const ksk_decode_options *options;
-    uint64_t first;
+    const uint64_t *numbers;
     ksk_nbest *results;
 } ksk_call;
 

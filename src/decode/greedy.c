@@ -25,10 +25,10 @@ static int32_t pick_best(void *state, const ksk_job *job, int row, float *values
 }
 
 static bool decode(ksk_l2r *scorer, int sentences, const int32_t *const *sources,
-                   const int *lengths, const ksk_decode_options *options, uint64_t first,
+                   const int *lengths, const ksk_decode_options *options, const uint64_t *numbers,
                    ksk_nbest *results, ksk_error *err)
 {
-    const ksk_call call = {scorer, sentences, sources, lengths, options, first, results};
+    const ksk_call call = {scorer, sentences, sources, lengths, options, numbers, results};
     if (!ksk_options_check(options, scorer, err))
         return false;
     if (options->n_best != 1)

@@ -115,7 +115,7 @@ static void keep_top_p(const void *settings, ksk_scores *s)
 static double uniform(const ksk_job *job, int row)
 {
     const int owner = job->now.owners[row];
-    const uint64_t sentence = job->call->first + (uint64_t)(owner / job->copies);
+    const uint64_t sentence = job->call->numbers[owner / job->copies];
     const uint64_t sample = (uint64_t)(owner % job->copies);
     const ksk_key seed = ksk_key_from_seed(job->call->options->seed);
     const ksk_key key = ksk_key_split(ksk_key_split(seed, sentence), sample);
@@ -175,10 +175,10 @@ static bool sample(const ksk_call *call, sampler *state, ksk_error *err)
 }
 
 static bool decode(ksk_l2r *scorer, int sentences, const int32_t *const *sources,
-                   const int *lengths, const ksk_decode_options *options, uint64_t first,
+                   const int *lengths, const ksk_decode_options *options, const uint64_t *numbers,
                    ksk_nbest *results, ksk_error *err)
 {
-    const ksk_call call = {scorer, sentences, sources, lengths, options, first, results};
+    const ksk_call call = {scorer, sentences, sources, lengths, options, numbers, results};
     if (!ksk_options_check(options, scorer, err))
         return false;
     if (options->temperature == 0)

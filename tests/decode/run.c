@@ -13,6 +13,7 @@ void run_sources_fill(run_sources *sources)
         sources->ids[i][1] = table_end;
         sources->pointers[i] = sources->ids[i];
         sources->lengths[i] = 2;
+        sources->numbers[i] = (uint64_t)i;
     }
 }
 
@@ -25,7 +26,7 @@ bool run_decoder(const char *decoder, table t, const ksk_decode_options *options
         return ksk_fail_memory(err);
     const bool ok = ksk_decoder_find(decoder)->decode(
         &scorer->base, count, sources->pointers + from, sources->lengths + from, options,
-        (uint64_t)from, results, err);
+        sources->numbers + from, results, err);
     scorer->base.free(&scorer->base);
     return ok;
 }

@@ -11,6 +11,7 @@ typedef struct run_sources {
     int32_t ids[run_most][2];
     const int32_t *pointers[run_most];
     int lengths[run_most];
+    uint64_t numbers[run_most];
 } run_sources;
 
 void run_sources_fill(run_sources *sources);

@@ -122,7 +122,8 @@ static void check_case(const json_t *root, const json_t *c, size_t number)
     assert_non_null(scorer);
     ksk_nbest results[3] = {{0}};
     ksk_error err = {0};
-    if (!decoder->decode(&scorer->base, 3, pointers, lengths, &options, first, results, &err))
+    if (!decoder->decode(&scorer->base, 3, pointers, lengths, &options,
+                         (const uint64_t[]){first, first + 1, first + 2}, results, &err))
         fail_msg("case %zu: %s", number, err.message);
     for (int i = 0; i < 3; i++) {
         const json_t *const sentence = json_array_get(expected, (size_t)i);
@@ -132,7 +133,7 @@ static void check_case(const json_t *root, const json_t *c, size_t number)
                              &options, strcmp(name, "beam") == 0, number);
         ksk_nbest alone = {0};
         assert_true(decoder->decode(&scorer->base, 1, pointers + i, lengths + i, &options,
-                                    first + (uint64_t)i, &alone, &err));
+                                    &(const uint64_t){first + (uint64_t)i}, &alone, &err));
         assert_same_nbest(&alone, &results[i]);
         ksk_nbest_clear(&alone);
         ksk_nbest_clear(&results[i]);
