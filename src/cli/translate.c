@@ -149,7 +149,8 @@ static ksk_translate_options translate_options(const settings *s, const ksk_mode
     t.split_sentences = s->split;
     if (s->long_rule != NOT_GIVEN)
         t.long_lines = s->long_rule ? KSK_LONG_ERROR : KSK_LONG_SPLIT;
-    set_int(&d->beams, s->beams);
+    const bool searches = s->decoder == NOT_GIVEN || !strcmp(decoder_names[s->decoder], "beam");
+    set_int(&d->beams, s->beams != NOT_GIVEN || searches ? s->beams : 1);
     set_int(&d->n_best, s->n_best);
     set_number(&d->length_penalty, s->length_penalty);
     if (s->early_stopping != NOT_GIVEN)
