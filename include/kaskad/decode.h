@@ -71,7 +71,8 @@ typedef enum ksk_early_stopping {
 
 /* How long a hypothesis counts as in its score; start and forced prefix never count. */
 typedef enum ksk_length_rule {
-    KSK_LENGTH_WITH_END,    /* generated tokens, the end token included (transformers 4.57) */
+    KSK_LENGTH_WITH_END, /* generated tokens and the end token (transformers 4.57, CTranslate2 4.6)
+                          */
     KSK_LENGTH_WITHOUT_END, /* generated tokens but the end token; at least one */
 } ksk_length_rule;
 

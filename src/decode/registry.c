@@ -12,8 +12,10 @@ static const ksk_decoder *const decoders[] = {
 
 const ksk_decoder *ksk_decoder_at(int index)
 {
-    const int count = (int)(sizeof decoders / sizeof *decoders);
-    return index >= 0 && index < count ? decoders[index] : NULL;
+    int i = 0;
+    while (decoders[i] && i != index)
+        i++;
+    return decoders[i];
 }
 
 const ksk_decoder *ksk_decoder_find(const char *name)
