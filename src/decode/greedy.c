@@ -8,7 +8,7 @@
 #include "decode/decoders.h"
 #include "decode/walk.h"
 
-static int32_t pick_best(void *state, const ksk_job *job, int row, float *values)
+static int32_t pick_best(void *state, const ksk_job *job, int row, float *values, double *log_prob)
 {
     (void)state;
     (void)row;
@@ -21,6 +21,7 @@ static int32_t pick_best(void *state, const ksk_job *job, int row, float *values
             best = i;
         }
     ksk_log_softmax_row(values, vocabulary);
+    *log_prob = best < 0 ? 0 : (double)values[best];
     return best;
 }
 

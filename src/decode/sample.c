@@ -91,19 +91,24 @@ static double weigh(const float *values, int n, float *mass)
     return sum;
 }
 
-/* Takes tokens from the likeliest on while those before hold less than p of the mass. */
+/* Takes tokens from the likeliest on while those before hold less than p of the mass. Tokens below
+ * (1 - p) / n of the mass cannot be among them: even all together they hold less than 1 - p. */
 static void keep_top_p(const void *settings, ksk_scores *s)
 {
     const sampler *const state = settings;
-    const double limit = state->options->top_p * weigh(s->values, s->vocabulary, state->mass);
+    const double total = weigh(s->values, s->vocabulary, state->mass);
+    const double limit = (double)state->options->top_p * total;
+    const double least = (total - limit) / s->vocabulary;
     int left = 0;
     for (int32_t i = 0; i < s->vocabulary; i++)
-        if (s->values[i] > -INFINITY)
+        if ((double)state->mass[i] >= least)
             state->order[left++] = i;
+        else
+            s->values[i] = -INFINITY;
     for (int i = left / 2 - 1; i >= 0; i--)
         sink(state->order, left, i, s->values);
     for (double before = 0; left > 0 && before < limit;) {
-        before += state->mass[state->order[0]];
+        before += (double)state->mass[state->order[0]];
         state->order[0] = state->order[--left];
         if (left > 0)
             sink(state->order, left, 0, s->values);
@@ -122,11 +127,12 @@ static double uniform(const ksk_job *job, int row)
     return ksk_random_uniform_double(key, (uint64_t)(job->now.length - job->prompt));
 }
 
-static int32_t draw(void *settings, const ksk_job *job, int row, float *values)
+static int32_t draw(void *settings, const ksk_job *job, int row, float *values, double *log_prob)
 {
     const sampler *const state = settings;
     const int vocabulary = job->call->scorer->vocabulary;
-    const double target = uniform(job, row) * weigh(values, vocabulary, state->mass);
+    const double total = weigh(values, vocabulary, state->mass);
+    const double target = uniform(job, row) * total;
     double below = 0;
     int32_t token = -1;
     for (int32_t i = 0; i < vocabulary && below <= target; i++)
@@ -134,7 +140,7 @@ static int32_t draw(void *settings, const ksk_job *job, int row, float *values)
             below += state->mass[i];
             token = i;
         }
-    ksk_log_softmax_row(values, vocabulary);
+    *log_prob = token < 0 ? 0 : log((double)state->mass[token] / total);
     return token;
 }
 

@@ -6,10 +6,11 @@ static bool walk_row(ksk_job *job, int row, float *values, ksk_pick *pick, void 
     const int sentence = job->now.owners[row] / job->copies;
     const int copy = job->now.owners[row] % job->copies;
     ksk_job_process(job, row, values);
-    const int32_t token = pick(state, job, row, values);
+    double log_prob = 0;
+    const int32_t token = pick(state, job, row, values, &log_prob);
     if (token < 0)
         return ksk_job_stuck(job, sentence, err);
-    const double log_prob = job->now.log_probs[row] + (double)values[token];
+    log_prob += job->now.log_probs[row];
     if (ksk_job_ends(job, token))
         return ksk_job_harvest(job, row, token, log_prob, log_prob,
                                &job->call->results[sentence].hypotheses[copy], err);
