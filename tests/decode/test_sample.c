@@ -147,14 +147,33 @@ static void test_top_k_ties(void **state)
         assert_int_equal(frequency[i] > 0, i < 8);
 }
 
+/* Of equal tokens top-p keeps the higher ones, as in transformers: 4 of 11 hold more than 0.35. */
+static void all_equal(const void *settings, ksk_scores *scores)
+{
+    for (int i = 0; i < scores->vocabulary; i++)
+        scores->values[i] = 1;
+}
+
+static void test_top_p_ties(void **state)
+{
+    const ksk_processor equal = {"equal", all_equal, NULL};
+    ksk_decode_options options = ksk_decode_defaults();
+    options.processors = &equal;
+    options.processor_count = 1;
+    options.top_p = 0.35f;
+    double frequency[vocabulary];
+    frequencies(options, frequency);
+    for (int i = 0; i < vocabulary; i++)
+        assert_int_equal(frequency[i] > 0, i >= 7);
+}
+
 int main(void)
 {
     run_sources_fill(&sources);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_frequencies),
-        cmocka_unit_test(test_truncation),
-        cmocka_unit_test(test_samples_stay),
-        cmocka_unit_test(test_top_k_ties),
+        cmocka_unit_test(test_frequencies),  cmocka_unit_test(test_truncation),
+        cmocka_unit_test(test_samples_stay), cmocka_unit_test(test_top_k_ties),
+        cmocka_unit_test(test_top_p_ties),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
