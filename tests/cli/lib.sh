@@ -9,14 +9,14 @@ mistakes=0
 # check NAME FOUND EXPECTED: the two are the same text.
 check() {
     [[ $2 == "$3" ]] && return
-    printf 'wrong: %s\n  found:    %q\n  expected: %q\n' "$1" "$2" "$3"
+    printf 'wrong: %s\n  found:    %q\n  expected: %q\n' "$1" "${2:0:600}" "${3:0:600}"
     mistakes=$((mistakes + 1))
 }
 
 # check_has NAME FOUND PART: the part is in what was found.
 check_has() {
     [[ $2 == *"$3"* ]] && return
-    printf 'wrong: %s\n  found:   %q\n  without: %q\n' "$1" "$2" "$3"
+    printf 'wrong: %s\n  found:   %q\n  without: %q\n' "$1" "${2:0:600}" "${3:0:600}"
     mistakes=$((mistakes + 1))
 }
 

@@ -1,0 +1,134 @@
+#!/usr/bin/env bash
+# `kaskad translate` on the model that ships: lines, options, outputs, failures.
+# shellcheck source=tests/cli/lib.sh
+source "$(dirname "$0")/lib.sh"
+model=$(dirname "$0")/../../models/tatoeba-deu-eng
+translate() { "$program" translate -m "$model" "$@"; }
+
+# --- the reference's translations (PyTorch, f32) ---
+cat >"$work/de" <<'END'
+Tom versteckt etwas vor mir.
+Tom sorgt sich nur um sich selbst.
+Sonntag ist der erste Tag der Woche.
+Sag mir, warum du rausgeschmissen worden bist.
+Wenn er das herausfindet, wird er sicher sehr wütend.
+Tom war sehr böse auf Maria.
+Es wird sich bald alles ändern.
+Wie üblich stand ich früh auf.
+Selbst Kinder wissen das.
+Dem Architekten unterlief ein Fehler.
+Ich habe einen flexiblen Zeitplan.
+END
+cat >"$work/greedy" <<'END'
+Tom is hiding something from me.
+Tom is just worried about himself.
+Sunday is the first day of the week.
+Tell me why you've been out of the house.
+If he find out out, he will be very angry.
+Tom was very angry at Mary.
+Everything will change.
+How soon as I got up early.
+Even children know that.
+The Arican made a mistake.
+I've got a flex schedule.
+END
+cat >"$work/beam5" <<'END'
+Tom is hiding something from me.
+Tom is just worried about himself.
+Sunday is the first day of the week.
+Tell me why you've been out.
+If he finds out, he'll be very angry.
+Tom was very angry at Mary.
+It'll change everything soon.
+As soon as I got up early.
+Even children know that.
+The customers made a mistake in a mistake.
+I've got a flex schedule.
+END
+check "greedy" "$(translate --decode greedy <"$work/de")" "$(<"$work/greedy")"
+check "beam 5" "$(translate --beam 5 <"$work/de")" "$(<"$work/beam5")"
+check "one at a time on one thread" \
+    "$(translate --beam 5 --batch-size 1 --threads 1 <"$work/de")" "$(<"$work/beam5")"
+check "few tokens at a time" "$(translate --beam 5 --batch-tokens 20 <"$work/de")" "$(<"$work/beam5")"
+
+# --- lines ---
+hello=$(translate <<<"Hallo!")
+bytes() { od -An -c | tr -s ' \n' ' '; }
+check "no input, no output" "$(translate </dev/null | wc -c)" 0
+check "CR-LF, empty lines, no last newline" \
+    "$(printf 'Hallo!\r\n\n\r\nHallo!' | translate | bytes)" \
+    "$(printf '%s\r\n\n\r\n%s' "$hello" "$hello" | bytes)"
+check "an empty line" "$(printf '\n' | translate | bytes)" "$(printf '\n' | bytes)"
+
+# Invalid bytes and NUL bytes are counted, and the line is that with U+FFFD instead.
+check "invalid bytes" "$(printf 'Ha\xffllo\n' | translate 2>"$work/err")" \
+    "$(printf 'Ha\xef\xbf\xbdllo\n' | translate)"
+check_has "invalid bytes are said" "$(<"$work/err")" "1 bytes in 1 lines"
+check "NUL bytes" "$(printf 'Hallo!\nHa\0llo\n' | translate 2>"$work/err")" \
+    "$(printf 'Hallo!\nHa\xef\xbf\xbdllo\n' | translate)"
+check_has "NUL bytes are said" "$(<"$work/err")" "the first are in line 2"
+printf 'Ha\0llo\n' | translate --quiet >"$work/out" 2>"$work/err"
+check "--quiet" "$(<"$work/err")" ""
+
+# --- streaming: each line is answered before the next is sent ---
+coproc dialogue { translate 2>&1; }
+for _ in 1 2 3; do
+    echo "Hallo!" >&"${dialogue[1]}"
+    answer=
+    read -r -t 60 -u "${dialogue[0]}" answer
+    check "an answer at once" "$answer" "$hello"
+done
+eval "exec ${dialogue[1]}>&-"
+# shellcheck disable=SC2154 # coproc sets it
+wait "$dialogue_PID"
+check "dialogue ends well" $? 0
+
+# An endless input is read no further than needed; a reader that leaves ends the program quietly.
+yes "Hallo!" | translate 2>"$work/err" | head -n 3 >"$work/out"
+check "endless input" "$(<"$work/out")" "$(printf '%s\n%s\n%s' "$hello" "$hello" "$hello")"
+check "a reader that leaves" "$(<"$work/err")" ""
+check_exit "full disk" 1 bash -c "echo Hallo! | '$program' translate -m '$model' >/dev/full"
+check_has "full disk is said" "$(<"$work/err")" "cannot write the output"
+
+# --- other outputs ---
+translate --json --beam 4 --n-best 3 <"$work/de" >"$work/json"
+check "a JSON object a line" "$(wc -l <"$work/json")" "$(wc -l <"$work/de")"
+check "JSON fields" "$(head -n 1 "$work/json" | grep -o '"[a-z_]*": ' | sort -u | tr -d '": \n')" \
+    "alternativesfinishedidslinelog_probreplaced_bytesscoresecondssourcesource_idstext"
+check "alternatives" "$(head -n 1 "$work/json" | grep -o '"finished": true' | wc -l)" 3
+check "quotes in JSON" "$(printf 'Sag "Hallo"\\!\t\n' | translate --json | cut -d, -f2)" \
+    ' "source": "Sag \"Hallo\"\\!\u0009"'
+check "an empty line in JSON" "$(echo | translate --json | grep -c '"text": "",')" 1
+
+translate --beam 4 --n-best 3 <"$work/de" >"$work/nbest"
+check "n-best lines" "$(cut -f1 "$work/nbest" | uniq -c | awk '{printf "%d:%d ", $2, $1}')" \
+    "$(seq "$(wc -l <"$work/de")" | awk '{printf "%d:3 ", $1}')"
+check "n-best is sorted" "$(sort -s -k1,1n -k2,2gr -t$'\t' "$work/nbest")" "$(<"$work/nbest")"
+check "the best of n" "$(awk -F'\t' '$1 != last { print $3 } { last = $1 }' "$work/nbest")" \
+    "$(translate --beam 4 <"$work/de")"
+check "scores" "$(translate --scores --beam 4 <"$work/de" | cut -f2)" \
+    "$(translate --beam 4 <"$work/de")"
+
+# --- sampling ---
+sample() { translate --decode sample "$@" <"$work/de"; }
+check "the same seed" "$(sample --seed 5)" "$(sample --seed 5 --batch-size 3 --threads 1)"
+[[ $(sample --seed 5) != "$(sample --seed 6)" ]]
+check "another seed" $? 0
+check "a draw among one is greedy" "$(sample --top-k 1)" "$(<"$work/greedy")"
+check "next to no temperature is greedy" "$(sample --temperature 0.001)" "$(<"$work/greedy")"
+
+# --- limits ---
+long=$(printf 'Das ist ein Haus und %.0s' {1..200})
+check_exit "a long line is cut" 0 bash -c "echo '$long' | '$program' translate -m '$model'"
+check "one line still" "$(wc -l <"$work/out")" 1
+printf 'Hallo!\n%s\nHallo!\n' "$long" >"$work/long"
+check_exit "a long line by choice fails" 1 \
+    bash -c "'$program' translate -m '$model' --long error <'$work/long'"
+check "what came before is there" "$(<"$work/out")" "$hello"
+check_has "the line is named" "$(<"$work/err")" "line 2: "
+check "short output" "$(translate --json --max-length 4 <<<"$(head -n 1 "$work/de")" |
+    grep -c '"finished": false')" 1
+check "--split" "$(translate --split <<<"Hallo! Hallo!")" "$hello $hello"
+check_exit "more hypotheses than beams" 1 \
+    bash -c "echo Hallo | '$program' translate -m '$model' --beam 2 --n-best 3"
+finish
