@@ -13,14 +13,13 @@ char *ksk_path(const char *directory, const char *name);
  * `limit` bytes is BAD_FORMAT. */
 char *ksk_file_read(const char *path, size_t limit, size_t *size, ksk_error *err);
 
-/* Writes aside (path + ".tmp-PID"), fsyncs, renames, fsyncs the directory: an interrupted write
- * leaves the old file whole. `write` is called once with a function to push bytes; it returns false
- * with `err` filled to give up. */
+/* Writes aside (path + ".tmp-PID-N"), fsyncs, renames, fsyncs the directory: an interrupted write
+ * leaves the old file whole. `fill` is called once with a writer to put bytes into; it returns
+ * false with `err` filled to give up. Errors: BAD_FILE, OUT_OF_MEMORY. */
 typedef struct ksk_file_writer ksk_file_writer;
 bool ksk_file_put(ksk_file_writer *writer, const void *bytes, size_t size, ksk_error *err);
-bool ksk_file_replace(const char *path,
-                      bool (*write)(void *context, ksk_file_writer *, ksk_error *), void *context,
-                      ksk_error *err);
+bool ksk_file_replace(const char *path, bool (*fill)(void *context, ksk_file_writer *, ksk_error *),
+                      void *context, ksk_error *err);
 
 /* The directory, made with its parents where missing. */
 bool ksk_directory_make(const char *path, ksk_error *err);

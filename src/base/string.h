@@ -22,4 +22,11 @@ void ksk_string_cut(ksk_string *string, size_t length);
  * with everything freed, when memory ran out. */
 char *ksk_string_take(ksk_string *string);
 
+/* True when `text` [size] is UTF-8: no stray or missing bytes, overlong forms or surrogates. */
+bool ksk_utf8_valid(const char *text, size_t size);
+
+/* `text` made fit for a message, into `out` [size]: control characters become '?', and what does
+ * not fit ends in "...". Gives `out`. */
+const char *ksk_printable(const char *text, char *out, size_t size);
+
 #endif
