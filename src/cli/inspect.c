@@ -15,7 +15,7 @@ static int run(int argc, char **argv)
         ksk_complain("inspect takes one checkpoint directory");
         return KSK_EXIT_USAGE;
     }
-    ksk_error err;
+    ksk_error err = {0};
     ksk_model *model = ksk_model_load(rest.at[0], NULL, &err);
     char *text = model ? ksk_model_describe(model, &err) : NULL;
     if (text)

@@ -141,7 +141,7 @@ static bool measure(const settings *s, const texts *t, int first, int count,
     for (int r = 0; r < s->references.count; r++)
         references[r] = (const char *const *)t->references[r] + first;
     const char *const *hypotheses = (const char *const *)t->hypotheses + first;
-    ksk_error err;
+    ksk_error err = {0};
     const bool ok = (s->is_bleu ? ksk_metric_bleu : ksk_metric_chrf)(
         count, hypotheses, s->references.count, references, &s->metric, result, &err);
     if (!ok)

@@ -63,7 +63,7 @@ static void print_line(const score_job *job, int i)
 /* Scores the lines from `first` on; one by one when that fails, to name the culprit. */
 static bool score_lines(score_job *job, int first, int count)
 {
-    ksk_error err;
+    ksk_error err = {0};
     if (ksk_score(job->translator, count, job->sources.texts + first, job->targets.texts + first,
                   job->log_probs + first, job->tokens + first, &err)) {
         for (int i = first; i < first + count; i++)
@@ -135,7 +135,7 @@ static int run(int argc, char **argv)
         ksk_complain("only one of --source and --target can be the standard input");
         return KSK_EXIT_USAGE;
     }
-    ksk_error err;
+    ksk_error err = {0};
     const ksk_load_options load = {.precision = (ksk_precision)s.precision};
     ksk_model *model = ksk_model_load(s.model, &load, &err);
     ksk_translator *translator = NULL;

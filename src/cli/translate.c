@@ -269,7 +269,7 @@ static void print_line(translation_job *job, int i)
  * by line, so that what comes before the culprit is printed and the culprit is named. */
 static bool translate_lines(translation_job *job, int first, int count)
 {
-    ksk_error err;
+    ksk_error err = {0};
     if (ksk_translate(job->translator, count, job->window.texts + first, job->translations + first,
                       &err)) {
         for (int i = first; i < first + count; i++) {
@@ -340,7 +340,7 @@ static int run(int argc, char **argv)
         return status;
     if (s.prefix && !read_prefix(s.prefix, prefix, &prefix_length))
         return KSK_EXIT_USAGE;
-    ksk_error err;
+    ksk_error err = {0};
     const ksk_load_options load = {.precision = (ksk_precision)s.precision};
     ksk_model *model = ksk_model_load(s.model, &load, &err);
     ksk_translator *translator = NULL;

@@ -14,7 +14,7 @@ static int run(int argc, char **argv)
     int status, checked = 0;
     if (!ksk_options_parse(&ksk_command_verify, options, argc, argv, NULL, &status))
         return status;
-    ksk_error err;
+    ksk_error err = {0};
     ksk_model *model = ksk_model_load(directory, NULL, &err);
     bool ok = model && ksk_model_verify(model, &checked, &err);
     ksk_model_free(model);

@@ -115,8 +115,9 @@ bool ksk_tokenize_13a(ksk_codepoints *line)
     replace(line, "&lt;", '<');
     replace(line, "&gt;", '>');
     /* A space at each end, so that the rules below see a neighbour everywhere. */
-    if (!ksk_codepoints_push(line, ' ') || !ksk_codepoints_push(line, ' '))
-        return false;
+    for (int i = 0; i < 2; i++)
+        if (!ksk_codepoints_push(line, ' '))
+            return false;
     memmove(line->at + 1, line->at, (line->count - 2) * sizeof *line->at);
     line->at[0] = ' ';
     return apply(line, set_symbols_apart) && apply(line, split_unless_after_digit) &&
