@@ -1,33 +1,31 @@
 #include "text/words.h"
 
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 
-/* Each list is in strcmp order, for bsearch. */
 static const char *const titles[] = {
-    "b.sc",  "capt", "cf",  "col",  "d.h",   "dipl",    "dr",    "dr.med", "e.g",   "fr",
-    "frl",   "geb",  "gen", "gov",  "habil", "hon",     "hr",    "i.a",    "i.d.r", "i.e",
-    "i.s.d", "i.v",  "ing", "lt",   "m.e",   "m.sc",    "maj",   "messrs", "mlle",  "mme",
-    "mr",    "mrs",  "ms",  "msgr", "mx",    "o.b.d.a", "o.g",   "ph.d",   "pres",  "prof",
-    "rep",   "rev",  "s.o", "s.u",  "sen",   "sgt",     "u.a.m", "u.u",    "univ",  "v.a",
-    "verh",  "viz",  "vs",  "z.b",  "z.hd",  "z.t",     "z.zt"};
+    "b.sc",  "capt", "cf",  "col",  "d.h",   "dipl", "dr",      "dr.med", "e.g",   "fr",
+    "frl",   "geb",  "gen", "gov",  "habil", "hon",  "hr",      "i.a",    "i.d.r", "i.e",
+    "i.s.d", "i.v",  "ing", "lt",   "m.e",   "m.sc", "maj",     "messrs", "mlle",  "mme",
+    "mr",    "mrs",  "ms",  "msgr", "mt",    "mx",   "o.b.d.a", "o.g",    "ph.d",  "pres",
+    "prof",  "rep",  "rev", "s.o",  "s.u",   "sen",  "sgt",     "u.a.m",  "u.u",   "univ",
+    "v.a",   "verh", "viz", "vs",   "z.b",   "z.hd", "z.t",     "z.zt",   NULL};
 
 static const char *const before_numbers[] = {
-    "abb",  "abs",  "anm", "apr", "art",  "aufl", "aug",  "az",   "bd",  "bde",  "ca",
-    "ch",   "chap", "dec", "dez", "eq",   "feb",  "fig",  "figs", "jan", "jg",   "jh",
-    "jul",  "jun",  "kap", "lit", "mar",  "no",   "nos",  "nov",  "nr",  "oct",  "okt",
-    "op",   "p",    "pos", "pp",  "rdnr", "rn",   "rz",   "s",    "sec", "sect", "sep",
-    "sept", "tab",  "tel", "v",   "ver",  "vol",  "vols", "zif",  "ziff"};
+    "abb",  "abs", "anm", "apr",  "art",  "aufl", "aug",  "az",  "bd",   "bde", "ca",   "ch",
+    "chap", "dec", "dez", "eq",   "feb",  "fig",  "figs", "jan", "jg",   "jh",  "jul",  "jun",
+    "kap",  "lit", "mar", "min",  "mind", "no",   "nos",  "nov", "nr",   "oct", "okt",  "op",
+    "p",    "pos", "pp",  "rdnr", "rn",   "rz",   "s",    "sec", "sect", "sep", "sept", "tab",
+    "tel",  "v",   "ver", "vol",  "vols", "zif",  "ziff", NULL};
 
 static const char *const abbreviations[] = {
-    "a.d",    "abzgl",  "allg", "approx", "ave",   "bes",    "betr", "bez",  "blvd",  "bros",
-    "bspw",   "bzw",    "ca",   "dept",   "dergl", "dt",     "e.v",  "ehem", "eigtl", "einschl",
-    "engl",   "entspr", "et",   "evtl",   "exkl",  "frz",    "ft",   "gebr", "gem",   "ggf",
-    "griech", "hl",     "hrsg", "inkl",   "insb",  "jr",     "kath", "lat",  "lfd",   "min",
-    "mind",   "mio",    "mrd",  "n.a",    "nachm", "norddt", "p.a",  "resp", "röm",   "sek",
-    "sog",    "sr",     "st",   "stck",   "std",   "str",    "stv",  "südd", "tsd",   "u.a",
-    "u.k",    "u.n",    "u.s",  "urspr",  "usf",   "vgl",    "vorm", "zzgl", "österr"};
+    "a.d",    "abzgl",  "allg",  "approx", "ave",   "bes",  "betr",   "bez",  "blvd",  "bros",
+    "bspw",   "bzw",    "ca",    "dept",   "dergl", "dt",   "e.v",    "ehem", "eigtl", "einschl",
+    "engl",   "entspr", "et",    "evtl",   "exkl",  "frz",  "ft",     "gebr", "gem",   "ggf",
+    "griech", "hl",     "hrsg",  "inkl",   "insb",  "jr",   "kath",   "lat",  "lfd",   "mio",
+    "mrd",    "n.a",    "nachm", "norddt", "p.a",   "resp", "röm",    "sek",  "sog",   "sr",
+    "st",     "stck",   "std",   "str",    "stv",   "südd", "tsd",    "u.a",  "u.k",   "u.n",
+    "u.s",    "urspr",  "usf",   "vgl",    "vorm",  "zzgl", "österr", NULL};
 
 static const char *const starters[] = {
     "a",       "aber",    "after",   "all",    "alle",   "als",     "although", "am",     "an",
@@ -51,7 +49,7 @@ static const char *const starters[] = {
     "welcher", "welches", "wenn",    "wer",    "werden", "were",    "what",     "when",   "where",
     "which",   "while",   "who",     "why",    "wie",    "will",    "wir",      "wird",   "with",
     "wo",      "would",   "während", "würde",  "yes",    "you",     "your",     "zu",     "zum",
-    "zur",     "über"};
+    "zur",     "über",    NULL};
 
 static const char *const followers[] = {
     "advent",    "akt",         "apr",          "april",       "armee",     "auflage",
@@ -64,7 +62,7 @@ static const char *const followers[] = {
     "nov",       "november",    "okt",          "oktober",     "platz",     "quartal",
     "runde",     "semester",    "sep",          "sept",        "september", "sinfonie",
     "spieltag",  "staffel",     "stock",        "stunde",      "symphonie", "szene",
-    "tag",       "teil",        "weltkrieg",    "woche"};
+    "tag",       "teil",        "weltkrieg",    "woche",       NULL};
 
 static const char *const leaders[] = {
     "ab",     "als",    "am",     "ans",    "auf",     "beim",    "bis",     "das",    "dein",
@@ -74,42 +72,42 @@ static const char *const leaders[] = {
     "jede",   "jedem",  "jeden",  "jeder",  "jedes",   "mein",    "meine",   "meinem", "meinen",
     "meiner", "mit",    "nach",   "oder",   "sein",    "seine",   "seinem",  "seinen", "seiner",
     "seit",   "und",    "unser",  "unsere", "unserem", "unseren", "unserer", "vom",    "von",
-    "vor",    "zum",    "zur"};
+    "vor",    "zum",    "zur",    NULL};
 
-static int compare(const void *key, const void *entry)
+/* Asked at full stops only, so that a walk through the list is fast enough. */
+static bool listed(const char *const *list, const char *word)
 {
-    return strcmp(key, *(const char *const *)entry);
+    while (*list && strcmp(*list, word))
+        list++;
+    return *list;
 }
-
-#define LISTED(list, word)                                                                         \
-    (bsearch((word), (list), sizeof(list) / sizeof *(list), sizeof *(list), compare) != NULL)
 
 bool ksk_word_is_title(const char *word)
 {
-    return LISTED(titles, word);
+    return listed(titles, word);
 }
 
 bool ksk_word_is_before_number(const char *word)
 {
-    return LISTED(before_numbers, word);
+    return listed(before_numbers, word);
 }
 
 bool ksk_word_is_abbreviation(const char *word)
 {
-    return LISTED(abbreviations, word);
+    return listed(abbreviations, word);
 }
 
 bool ksk_word_starts_sentence(const char *word)
 {
-    return LISTED(starters, word);
+    return listed(starters, word);
 }
 
 bool ksk_word_follows_ordinal(const char *word)
 {
-    return LISTED(followers, word);
+    return listed(followers, word);
 }
 
 bool ksk_word_precedes_ordinal(const char *word)
 {
-    return LISTED(leaders, word);
+    return listed(leaders, word);
 }
