@@ -106,6 +106,23 @@ KSK_API ksk_sym ksk_log_softmax(ksk_sym logits); /* along the columns of [rows, 
 /* x [rows, width], ids i32 [rows] → x[i][ids[i]], [rows] */
 KSK_API ksk_sym ksk_pick(ksk_sym x, ksk_sym ids);
 
+/* --- operations for training ------------------------------------------------------------------ */
+
+/* a [m, k] · b [k, n]; with transpose_a a is [k, m], with transpose_b b is [n, k] */
+KSK_API ksk_sym ksk_matmul(ksk_sym a, ksk_sym b, bool transpose_a, bool transpose_b);
+KSK_API ksk_sym ksk_column_sum(ksk_sym x); /* [rows, width] → [width] */
+KSK_API ksk_sym ksk_sum(ksk_sym x);        /* [rows] → [1] */
+/* Zeroes elements with probability `rate` and divides the others by 1 - rate (Srivastava et al.
+ * 2014). key i32 [2] are the words of a ksk_key; different streams of one key are independent. */
+KSK_API ksk_sym ksk_dropout(ksk_sym x, ksk_sym key, float rate, uint32_t stream);
+/* logits [rows, width], targets i32 [rows] → [rows]: (1 - smoothing) · -log p(target) + smoothing ·
+ * the mean of -log p over the vocabulary (label smoothing, Szegedy et al. 2016). */
+KSK_API ksk_sym ksk_cross_entropy(ksk_sym logits, ksk_sym targets, float smoothing);
+
+/* Reverse mode: appends to the graph the gradients of `loss` [1] with respect to each of `wrt`;
+ * none where the loss does not depend on it. Errors stick to the graph. */
+KSK_API void ksk_grad(ksk_sym loss, int count, const ksk_sym *wrt, ksk_sym *grads);
+
 /* --- how to compile ----------------------------------------------------------------------------
  */
 

@@ -26,6 +26,8 @@ KSK_API ksk_key ksk_key_split(ksk_key key, uint64_t index);
 /* The `counter`-th number of `key`: 32 uniform bits, a float in [0, 1) with 24 bits, a double in
  * [0, 1) with 53 bits, a standard normal. */
 KSK_API uint32_t ksk_random_bits(ksk_key key, uint64_t counter);
+KSK_API void ksk_random_block(ksk_key key, uint64_t block,
+                              uint32_t bits[4]); /* numbers 4 · block … */
 KSK_API float ksk_random_uniform(ksk_key key, uint64_t counter);
 KSK_API double ksk_random_uniform_double(ksk_key key, uint64_t counter);
 KSK_API float ksk_random_normal(ksk_key key, uint64_t counter);

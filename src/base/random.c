@@ -41,6 +41,13 @@ uint32_t ksk_random_bits(ksk_key key, uint64_t counter)
     return philox(key, counter / 4, stream_draw).word[counter % 4];
 }
 
+void ksk_random_block(ksk_key key, uint64_t number, uint32_t bits[4])
+{
+    const block x = philox(key, number, stream_draw);
+    for (int i = 0; i < 4; i++)
+        bits[i] = x.word[i];
+}
+
 float ksk_random_uniform(ksk_key key, uint64_t counter)
 {
     return (float)(ksk_random_bits(key, counter) >> 8) * 0x1p-24f;

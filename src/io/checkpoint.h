@@ -56,6 +56,9 @@ bool ksk_config_bool(ksk_config *config, const char *key, bool fallback);
 const char *ksk_config_string(ksk_config *config, const char *key, const char *fallback);
 /* An integer that may also stand as a list of one or more: fills at most `room`, gives how many. */
 int ksk_config_ints(ksk_config *config, const char *key, int32_t *values, int room);
+/* A list of lists of one integer each, as transformers writes bad_words_ids; likewise. */
+int ksk_config_single_ids(ksk_config *config, const char *key, int32_t *values, int room);
+bool ksk_config_is_string(const ksk_config *config, const char *key);
 bool ksk_config_ok(const ksk_config *config, ksk_error *err);
 
 void ksk_config_set_int(ksk_config *config, const char *key, int64_t value);

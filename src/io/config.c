@@ -151,6 +151,30 @@ int ksk_config_ints(ksk_config *config, const char *key, int32_t *values, int ro
     return 0;
 }
 
+int ksk_config_single_ids(ksk_config *config, const char *key, int32_t *values, int room)
+{
+    const json_t *value = value_of(config, key);
+    const size_t count = json_array_size(value);
+    bool sound = (!value || json_is_array(value)) && count <= (size_t)room;
+    for (size_t i = 0; sound && i < count; i++) {
+        const json_t *list = json_array_get(value, i);
+        const json_t *item = json_array_get(list, 0);
+        sound = json_array_size(list) == 1 && is_int32(item);
+        values[i] = sound ? (int32_t)json_integer_value(item) : 0;
+    }
+    if (sound)
+        return (int)count;
+    char what[80];
+    snprintf(what, sizeof what, "a list of at most %d lists of one integer", room);
+    expected(config, key, what);
+    return 0;
+}
+
+bool ksk_config_is_string(const ksk_config *config, const char *key)
+{
+    return json_is_string(value_of(config, key));
+}
+
 bool ksk_config_ok(const ksk_config *config, ksk_error *err)
 {
     if (err && config->error.status != KSK_OK)

@@ -28,8 +28,10 @@ void ksk_product(const ksk_packed *packed, int64_t m, const float *x, int64_t x_
                  ksk_pool *pool);
 
 /* The same for a right operand that changes with every run: b (element (p, j) at b[p * row + j *
- * column]) is packed into scratch first. Used for gradients and unfused graphs, in f32. */
-size_t ksk_product_plain_scratch(const ksk_kernels *kernels, int64_t n, int64_t k);
+ * column]) is packed into scratch first, and so is a left operand whose rows are not contiguous.
+ * Used for gradients and unfused graphs, in f32. Of `a`, the scratch looks at the strides only. */
+size_t ksk_product_plain_scratch(const ksk_kernels *kernels, int64_t m, int64_t n, int64_t k,
+                                 ksk_left a);
 void ksk_product_plain(const ksk_kernels *kernels, int64_t m, int64_t n, int64_t k, ksk_left a,
                        const float *b, int64_t row, int64_t column, const ksk_epilogue *epilogue,
                        float *y, int64_t y_stride, void *scratch, ksk_pool *pool);

@@ -34,6 +34,32 @@ static double activation(ksk_activation kind, double x)
     return x;
 }
 
+/* d activation / dx */
+static double slope(ksk_activation kind, double x)
+{
+    switch (kind) {
+    case KSK_RELU:
+        return x > 0;
+    case KSK_GELU:
+        return (1 + erf(x * 0.7071067811865476)) / 2 + x * 0.3989422804014327 * exp(-x * x / 2);
+    case KSK_GELU_NEW: {
+        const double t = tanh(0.7978845608028654 * (x + 0.044715 * x * x * x));
+        return (1 + t) / 2 + x / 2 * (1 - t * t) * 0.7978845608028654 * (1 + 3 * 0.044715 * x * x);
+    }
+    case KSK_SILU: {
+        const double sigmoid = 1 / (1 + exp(-x));
+        return sigmoid * (1 + x * (1 - sigmoid));
+    }
+    case KSK_TANH: {
+        const double t = tanh(x);
+        return 1 - t * t;
+    }
+    case KSK_IDENTITY:
+        break;
+    }
+    return 1;
+}
+
 static void reference(const ksk_call *call)
 {
     const activate_attributes *attributes = call->attributes;
@@ -57,6 +83,52 @@ static void fast(const ksk_call *call)
     ksk_over_rows(call, call->inputs[0].rows, call->inputs[0].columns * 4, rows);
 }
 
+/* --- the gradient: x, dy → dx --- */
+
+static void grad_rows(const ksk_call *call, int64_t first, int64_t last)
+{
+    const activate_attributes *attributes = call->attributes;
+    const int64_t columns = call->inputs[0].columns;
+    for (int64_t i = first; i < last; i++) {
+        const float *x = ksk_row(&call->inputs[0], i), *dy = ksk_row(&call->inputs[1], i);
+        float *dx = ksk_row(&call->outputs[0], i);
+        if (attributes->kind == KSK_RELU)
+            for (int64_t j = 0; j < columns; j++)
+                dx[j] = x[j] > 0 ? dy[j] : 0;
+        else
+            for (int64_t j = 0; j < columns; j++)
+                dx[j] = (float)(dy[j] * slope(attributes->kind, x[j]));
+    }
+}
+
+static void grad_reference(const ksk_call *call)
+{
+    grad_rows(call, 0, call->inputs[0].rows);
+}
+
+static void grad_fast(const ksk_call *call)
+{
+    ksk_over_rows(call, call->inputs[0].rows, call->inputs[0].columns * 2, grad_rows);
+}
+
+static const ksk_op activate_grad = {.name = "activate_grad",
+                                     .min_inputs = 2,
+                                     .max_inputs = 2,
+                                     .outputs = 1,
+                                     .attribute_size = sizeof(activate_attributes),
+                                     .shape = ksk_shape_like_first,
+                                     .reference = grad_reference,
+                                     .fast = grad_fast,
+                                     .in_place = 2};
+
+static void grad(ksk_graph *graph, const void *attributes, const ksk_sym *inputs,
+                 const ksk_sym *outputs, const ksk_sym *output_grads, ksk_sym *input_grads)
+{
+    (void)graph, (void)outputs;
+    input_grads[0] =
+        ksk_apply(&activate_grad, attributes, 2, (const ksk_sym[]){inputs[0], output_grads[0]});
+}
+
 const ksk_op ksk_op_activate = {.name = "activate",
                                 .min_inputs = 1,
                                 .max_inputs = 1,
@@ -65,4 +137,5 @@ const ksk_op ksk_op_activate = {.name = "activate",
                                 .shape = shape,
                                 .reference = reference,
                                 .fast = fast,
+                                .grad = grad,
                                 .in_place = 1};

@@ -3,6 +3,7 @@
  * Each query row has a span of keys, so full, causal, cross and cached attention differ only in the
  * numbers that are passed in. */
 #include <math.h>
+#include <string.h>
 
 #include "graph/ops/ops.h"
 #include "tensor/kernels.h"
@@ -170,6 +171,124 @@ static void fast(const ksk_call *call)
     ksk_parallel(call, job.slices, run_slice, &job);
 }
 
+/* --- the gradient: q, k, v, spans, index, dy → dq, dk, dv ---
+ * With p the weights of a row and head: dv += p · dy, dp = dy · v, ds = p (dp - Σ p dp),
+ * dq = Σ ds k / √width, dk += ds q / √width. */
+
+enum { DY = 5 };
+
+static void grad_shape(ksk_shaping *s)
+{
+    for (int i = 0; i < 3; i++) {
+        s->output_dtype[i] = KSK_F32;
+        s->output_shape[i] = ksk_sym_shape(s->inputs[i]);
+    }
+}
+
+/* Weights of the row's keys, by the plain kernel's formula. */
+static void weigh(const ksk_call *call, int64_t row, int64_t column, int64_t width, float *weights)
+{
+    const int32_t *span = (const int32_t *)call->inputs[SPANS].data + 2 * row;
+    const float *q = ksk_row(&call->inputs[Q], row) + column;
+    double max = -INFINITY, sum = 0;
+    for (int i = 0; i < span[1]; i++) {
+        const float *k = ksk_row(&call->inputs[K], key_at(call, span[0] + i)) + column;
+        weights[i] = (float)score(q, k, width);
+        max = fmax(max, weights[i]);
+    }
+    for (int i = 0; i < span[1]; i++)
+        sum += exp(weights[i] - max);
+    for (int i = 0; i < span[1]; i++)
+        weights[i] = (float)(exp(weights[i] - max) / sum);
+}
+
+static void grad_row(const ksk_call *call, int64_t row, int64_t column, int64_t width,
+                     float *weights)
+{
+    const int32_t *span = (const int32_t *)call->inputs[SPANS].data + 2 * row;
+    const float *q = ksk_row(&call->inputs[Q], row) + column,
+                *dy = ksk_row(&call->inputs[DY], row) + column;
+    float *dq = ksk_row(&call->outputs[Q], row) + column;
+    const double scale = 1 / sqrt((double)width);
+    double mean = 0;
+    weigh(call, row, column, width, weights);
+    for (int i = 0; i < span[1]; i++) {
+        const float *v = ksk_row(&call->inputs[V], key_at(call, span[0] + i)) + column;
+        for (int64_t j = 0; j < width; j++)
+            mean += (double)weights[i] * dy[j] * v[j];
+    }
+    for (int i = 0; i < span[1]; i++) {
+        const int64_t key = key_at(call, span[0] + i);
+        const float *k = ksk_row(&call->inputs[K], key) + column,
+                    *v = ksk_row(&call->inputs[V], key) + column;
+        float *dk = ksk_row(&call->outputs[K], key) + column,
+              *dv = ksk_row(&call->outputs[V], key) + column;
+        double dp = 0;
+        for (int64_t j = 0; j < width; j++)
+            dp += (double)dy[j] * v[j];
+        const double ds = weights[i] * (dp - mean) * scale;
+        for (int64_t j = 0; j < width; j++) {
+            dq[j] += (float)(ds * k[j]);
+            dk[j] += (float)(ds * q[j]);
+            dv[j] += weights[i] * dy[j];
+        }
+    }
+}
+
+static void clear(const ksk_operand *operand)
+{
+    for (int64_t i = 0; i < operand->rows; i++)
+        memset(ksk_row(operand, i), 0, (size_t)operand->columns * sizeof(float));
+}
+
+/* Slices are heads, whose columns are apart: the sums over rows that share a key keep their order.
+ */
+static void grad_heads(const ksk_call *call, int64_t first, int64_t last)
+{
+    const attention_attributes *attributes = call->attributes;
+    const int64_t width = call->inputs[Q].columns / attributes->heads;
+    const int64_t longest = longest_span(call);
+    for (int64_t h = first; h < last; h++)
+        for (int64_t i = 0; i < call->inputs[Q].rows; i++)
+            grad_row(call, i, h * width, width, (float *)call->scratch + h * longest);
+}
+
+static size_t grad_scratch(const ksk_call *call)
+{
+    const attention_attributes *attributes = call->attributes;
+    return (size_t)(longest_span(call) * attributes->heads) * sizeof(float);
+}
+
+static void grad_fast(const ksk_call *call)
+{
+    const attention_attributes *attributes = call->attributes;
+    for (int i = 0; i < 3; i++)
+        clear(&call->outputs[i]);
+    ksk_over_rows(call, attributes->heads, INT32_MAX, grad_heads);
+}
+
+static const ksk_op attention_grad = {.name = "attention_grad",
+                                      .min_inputs = 6,
+                                      .max_inputs = 6,
+                                      .outputs = 3,
+                                      .attribute_size = sizeof(attention_attributes),
+                                      .shape = grad_shape,
+                                      .check = check,
+                                      .fast = grad_fast,
+                                      .scratch = grad_scratch};
+
+static void grad(ksk_graph *graph, const void *attributes, const ksk_sym *inputs,
+                 const ksk_sym *outputs, const ksk_sym *output_grads, ksk_sym *input_grads)
+{
+    (void)graph, (void)outputs;
+    const ksk_sym first =
+        ksk_apply(&attention_grad, attributes, 6,
+                  (const ksk_sym[]){inputs[Q], inputs[K], inputs[V], inputs[SPANS], inputs[INDEX],
+                                    output_grads[0]});
+    for (int i = 0; i < 3; i++)
+        input_grads[i] = ksk_output(first, i);
+}
+
 const ksk_op ksk_op_attention = {.name = "attention",
                                  .min_inputs = 5,
                                  .max_inputs = 5,
@@ -179,4 +298,5 @@ const ksk_op ksk_op_attention = {.name = "attention",
                                  .check = check,
                                  .reference = reference,
                                  .fast = fast,
+                                 .grad = grad,
                                  .scratch = scratch};

@@ -22,6 +22,13 @@ bool ksk_expect_matrix(ksk_shaping *shaping, int i, const char *what)
            complain(shaping, i, what, "a matrix of floats");
 }
 
+bool ksk_expect_floats(ksk_shaping *shaping, int i, const char *what)
+{
+    const int rank = ksk_sym_shape(shaping->inputs[i]).rank;
+    return (is_float(ksk_sym_dtype(shaping->inputs[i])) && (rank == 1 || rank == 2)) ||
+           complain(shaping, i, what, "a matrix or vector of floats");
+}
+
 bool ksk_expect_vector(ksk_shaping *shaping, int i, ksk_size size, const char *what)
 {
     const ksk_shape shape = ksk_sym_shape(shaping->inputs[i]);

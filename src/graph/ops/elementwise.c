@@ -1,29 +1,36 @@
 #include "graph/ops/elementwise.h"
 
-void ksk_shape_elementwise(ksk_shaping *shaping)
+static bool same_columns(ksk_shaping *shaping)
 {
-    const ksk_shape b = ksk_sym_shape(shaping->inputs[1]);
-    if (!ksk_expect_matrix(shaping, 0, "first operand"))
-        return;
-    const ksk_size columns = ksk_sym_shape(shaping->inputs[0]).size[1];
-    if (b.rank == 1) {
-        if (!ksk_expect_vector(shaping, 1, columns, "second operand"))
-            return;
-    } else if (!ksk_expect_matrix(shaping, 1, "second operand") ||
-               !ksk_expect_same_rows(shaping, 0, 1, "second operand")) {
-        return;
-    } else if (!ksk_size_equal(b.size[1], columns)) {
-        ksk_graph_fail(shaping->graph, KSK_BAD_ARGUMENT,
-                       "second operand has %lld columns, the first %lld",
-                       (long long)b.size[1].fixed, (long long)columns.fixed);
-        return;
-    }
-    ksk_shape_like_first(shaping);
+    const int64_t a = ksk_shaping_columns(shaping, 0), b = ksk_shaping_columns(shaping, 1);
+    if (a == b)
+        return true;
+    ksk_graph_fail(shaping->graph, KSK_BAD_ARGUMENT,
+                   "second operand has %lld columns, the first %lld", (long long)b, (long long)a);
+    return false;
 }
 
+void ksk_shape_elementwise(ksk_shaping *shaping)
+{
+    if (!ksk_expect_floats(shaping, 0, "first operand") ||
+        !ksk_expect_floats(shaping, 1, "second operand"))
+        return;
+    const ksk_shape a = ksk_sym_shape(shaping->inputs[0]), b = ksk_sym_shape(shaping->inputs[1]);
+    const bool fits = b.rank == 1
+                          ? ksk_expect_vector(shaping, 1, a.size[a.rank - 1], "second operand")
+                          : a.rank == 2 && ksk_expect_same_rows(shaping, 0, 1, "second operand") &&
+                                same_columns(shaping);
+    if (fits)
+        ksk_shape_like_first(shaping);
+    else
+        ksk_graph_fail(shaping->graph, KSK_BAD_ARGUMENT, "second operand: too many dimensions");
+}
+
+/* A vector comes as many rows of one column; beside a matrix it is one row. */
 static bool one_row(const ksk_call *call)
 {
-    return call->inputs[1].columns == 1 && call->inputs[0].columns != 1;
+    const ksk_operand *a = &call->inputs[0], *b = &call->inputs[1];
+    return b->columns == 1 && (a->columns != 1 || a->rows != b->rows);
 }
 
 int64_t ksk_second_stride(const ksk_call *call)
@@ -34,4 +41,9 @@ int64_t ksk_second_stride(const ksk_call *call)
 const float *ksk_second_row(const ksk_call *call, int64_t i)
 {
     return (const float *)call->inputs[1].data + i * ksk_second_stride(call);
+}
+
+ksk_sym ksk_reduce_to_second(ksk_sym second, ksk_sym grad)
+{
+    return ksk_sym_shape(second).rank < ksk_sym_shape(grad).rank ? ksk_column_sum(grad) : grad;
 }

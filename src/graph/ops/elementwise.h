@@ -13,4 +13,7 @@ const float *ksk_second_row(const ksk_call *call, int64_t i);
 /* Elements from one row of the second operand to the next: 0 when one row serves all. */
 int64_t ksk_second_stride(const ksk_call *call);
 
+/* The gradient of the second operand from that of its spread-out form. */
+ksk_sym ksk_reduce_to_second(ksk_sym second, ksk_sym grad);
+
 #endif

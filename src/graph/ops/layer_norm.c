@@ -56,6 +56,78 @@ static void fast(const ksk_call *call)
     ksk_over_rows(call, call->inputs[0].rows, call->inputs[0].columns * 3, rows);
 }
 
+/* --- the gradient: x, gain, dy → dx, dgain, dbias ---
+ * With n = (x - mean) / deviation and g = dy · gain:
+ * dx = (g - mean(g) - n · mean(g · n)) / deviation, dgain = Σ dy · n, dbias = Σ dy. */
+
+static void grad_shape(ksk_shaping *s)
+{
+    for (int i = 0; i < 3; i++) {
+        s->output_dtype[i] = KSK_F32;
+        s->output_shape[i] = ksk_sym_shape(s->inputs[i > 0]);
+    }
+}
+
+typedef struct row_statistics {
+    double mean, scale, g, gn;
+} row_statistics;
+
+static row_statistics measure(int64_t n, const float *x, const float *gain, const float *dy,
+                              double epsilon)
+{
+    row_statistics s = {0, 0, 0, 0};
+    double variance = 0;
+    for (int64_t j = 0; j < n; j++)
+        s.mean += x[j] / (double)n;
+    for (int64_t j = 0; j < n; j++)
+        variance += (x[j] - s.mean) * (x[j] - s.mean) / (double)n;
+    s.scale = 1 / sqrt(variance + epsilon);
+    for (int64_t j = 0; j < n; j++) {
+        s.g += (double)dy[j] * gain[j] / (double)n;
+        s.gn += (double)dy[j] * gain[j] * (x[j] - s.mean) * s.scale / (double)n;
+    }
+    return s;
+}
+
+static void grad_reference(const ksk_call *call)
+{
+    const layer_norm_attributes *attributes = call->attributes;
+    const ksk_operand *x = &call->inputs[0];
+    const float *gain = call->inputs[1].data;
+    float *dgain = call->outputs[1].data, *dbias = call->outputs[2].data;
+    for (int64_t j = 0; j < x->columns; j++)
+        dgain[j] = dbias[j] = 0;
+    for (int64_t i = 0; i < x->rows; i++) {
+        const float *row = ksk_row(x, i), *dy = ksk_row(&call->inputs[2], i);
+        float *dx = ksk_row(&call->outputs[0], i);
+        const row_statistics s = measure(x->columns, row, gain, dy, attributes->epsilon);
+        for (int64_t j = 0; j < x->columns; j++) {
+            const double n = (row[j] - s.mean) * s.scale;
+            dgain[j] += (float)(dy[j] * n);
+            dbias[j] += dy[j];
+            dx[j] = (float)(((double)dy[j] * gain[j] - s.g - n * s.gn) * s.scale);
+        }
+    }
+}
+
+static const ksk_op layer_norm_grad = {.name = "layer_norm_grad",
+                                       .min_inputs = 3,
+                                       .max_inputs = 3,
+                                       .outputs = 3,
+                                       .attribute_size = sizeof(layer_norm_attributes),
+                                       .shape = grad_shape,
+                                       .reference = grad_reference};
+
+static void grad(ksk_graph *graph, const void *attributes, const ksk_sym *inputs,
+                 const ksk_sym *outputs, const ksk_sym *output_grads, ksk_sym *input_grads)
+{
+    (void)graph, (void)outputs;
+    const ksk_sym first = ksk_apply(&layer_norm_grad, attributes, 3,
+                                    (const ksk_sym[]){inputs[0], inputs[1], output_grads[0]});
+    for (int i = 0; i < 3; i++)
+        input_grads[i] = ksk_output(first, i);
+}
+
 const ksk_op ksk_op_layer_norm = {.name = "layer_norm",
                                   .min_inputs = 3,
                                   .max_inputs = 3,
@@ -64,4 +136,5 @@ const ksk_op ksk_op_layer_norm = {.name = "layer_norm",
                                   .shape = shape,
                                   .reference = reference,
                                   .fast = fast,
+                                  .grad = grad,
                                   .in_place = 1};

@@ -83,12 +83,18 @@ static void fast(const ksk_call *call)
         ksk_over_rows(call, y->rows, y->columns * 3, norm_rows);
 }
 
+static ksk_left left_operand(const ksk_operand *x)
+{
+    return (ksk_left){x->data, x->stride, 1};
+}
+
 static size_t scratch(const ksk_call *call)
 {
     const ksk_operand *x = &call->inputs[LINEAR_X];
     return call->prepared
                ? ksk_product_scratch(call->prepared, x->rows)
-               : ksk_product_plain_scratch(call->kernels, call->outputs[0].columns, x->columns);
+               : ksk_product_plain_scratch(call->kernels, x->rows, call->outputs[0].columns,
+                                           x->columns, left_operand(x));
 }
 
 static void *prepare(const void *attributes, const ksk_tensor *const *constants,
@@ -107,6 +113,17 @@ static void unprepare(void *prepared)
     ksk_packed_free(prepared);
 }
 
+/* Traced linears are bare products: fusing comes after grad. */
+static void grad(ksk_graph *graph, const void *attributes, const ksk_sym *inputs,
+                 const ksk_sym *outputs, const ksk_sym *output_grads, ksk_sym *input_grads)
+{
+    (void)graph, (void)attributes, (void)outputs;
+    input_grads[LINEAR_X] = ksk_matmul(output_grads[0], inputs[LINEAR_WEIGHT], false, false);
+    input_grads[LINEAR_WEIGHT] = ksk_matmul(output_grads[0], inputs[LINEAR_X], true, false);
+    if (!ksk_is_none(inputs[LINEAR_BIAS]))
+        input_grads[LINEAR_BIAS] = ksk_column_sum(output_grads[0]);
+}
+
 const ksk_op ksk_op_linear = {.name = "linear",
                               .min_inputs = 2,
                               .max_inputs = LINEAR_INPUTS,
@@ -115,6 +132,7 @@ const ksk_op ksk_op_linear = {.name = "linear",
                               .shape = shape,
                               .reference = reference,
                               .fast = fast,
+                              .grad = grad,
                               .prepare = prepare,
                               .unprepare = unprepare,
                               .scratch = scratch};

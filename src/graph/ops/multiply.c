@@ -28,6 +28,14 @@ static void fast(const ksk_call *call)
     ksk_over_rows(call, call->inputs[0].rows, call->inputs[0].columns, rows);
 }
 
+static void grad(ksk_graph *graph, const void *attributes, const ksk_sym *inputs,
+                 const ksk_sym *outputs, const ksk_sym *output_grads, ksk_sym *input_grads)
+{
+    (void)graph, (void)attributes, (void)outputs;
+    input_grads[0] = ksk_multiply(output_grads[0], inputs[1]);
+    input_grads[1] = ksk_reduce_to_second(inputs[1], ksk_multiply(output_grads[0], inputs[0]));
+}
+
 const ksk_op ksk_op_multiply = {.name = "multiply",
                                 .min_inputs = 2,
                                 .max_inputs = 2,
@@ -35,4 +43,5 @@ const ksk_op ksk_op_multiply = {.name = "multiply",
                                 .shape = ksk_shape_elementwise,
                                 .reference = reference,
                                 .fast = fast,
+                                .grad = grad,
                                 .in_place = 1};

@@ -7,7 +7,8 @@
 
 extern const ksk_op ksk_op_activate, ksk_op_add, ksk_op_append, ksk_op_attention, ksk_op_columns,
     ksk_op_layer_norm, ksk_op_linear, ksk_op_log_softmax, ksk_op_multiply, ksk_op_pick, ksk_op_rows,
-    ksk_op_scale;
+    ksk_op_scale, ksk_op_matmul, ksk_op_sum, ksk_op_column_sum, ksk_op_dropout,
+    ksk_op_cross_entropy;
 
 /* Attributes that fusing reads and writes. */
 typedef struct linear_attributes {
@@ -43,6 +44,7 @@ typedef struct columns_attributes {
 /* Checks input `i` and fails the graph with what was expected; true when all is well. The columns
  * of a matrix are its last size. */
 bool ksk_expect_matrix(ksk_shaping *shaping, int i, const char *what);
+bool ksk_expect_floats(ksk_shaping *shaping, int i, const char *what); /* a matrix or a vector */
 bool ksk_expect_vector(ksk_shaping *shaping, int i, ksk_size size, const char *what);
 bool ksk_expect_ids(ksk_shaping *shaping, int i, const char *what);
 bool ksk_expect_same_rows(ksk_shaping *shaping, int i, int j, const char *what);

@@ -49,10 +49,60 @@ static void run(const ksk_call *call)
     }
 }
 
+/* --- the gradient of the table: each row of the gradient added to the row it came from --- */
+
+static void grad_shape(ksk_shaping *s)
+{
+    s->output_dtype[0] = KSK_F32;
+    s->output_shape[0] = ksk_sym_shape(s->inputs[2]);
+}
+
+/* Slices are columns, so that every sum runs over the rows in order. */
+static void add_columns(const ksk_call *call, int64_t first, int64_t last)
+{
+    const int32_t *ids = call->inputs[1].data;
+    const ksk_operand *dy = &call->inputs[0], *table = &call->outputs[0];
+    const size_t bytes = (size_t)(last - first) * sizeof(float);
+    for (int64_t i = 0; i < table->rows; i++)
+        memset(ksk_row(table, i) + first, 0, bytes);
+    for (int64_t i = 0; i < dy->rows; i++)
+        for (int64_t j = first; j < last; j++)
+            ksk_row(table, ids[i])[j] += ksk_row(dy, i)[j];
+}
+
+static void grad_reference(const ksk_call *call)
+{
+    add_columns(call, 0, call->outputs[0].columns);
+}
+
+static void grad_fast(const ksk_call *call)
+{
+    ksk_over_rows(call, call->outputs[0].columns, call->inputs[0].rows + call->outputs[0].rows,
+                  add_columns);
+}
+
+/* dy, ids, the table (for its shape) → gradient of the table */
+static const ksk_op rows_grad = {.name = "rows_grad",
+                                 .min_inputs = 3,
+                                 .max_inputs = 3,
+                                 .outputs = 1,
+                                 .shape = grad_shape,
+                                 .reference = grad_reference,
+                                 .fast = grad_fast};
+
+static void grad(ksk_graph *graph, const void *attributes, const ksk_sym *inputs,
+                 const ksk_sym *outputs, const ksk_sym *output_grads, ksk_sym *input_grads)
+{
+    (void)graph, (void)attributes, (void)outputs;
+    input_grads[0] =
+        ksk_apply(&rows_grad, NULL, 3, (const ksk_sym[]){output_grads[0], inputs[1], inputs[0]});
+}
+
 const ksk_op ksk_op_rows = {.name = "rows",
                             .min_inputs = 2,
                             .max_inputs = 2,
                             .outputs = 1,
                             .shape = shape,
                             .check = check,
-                            .reference = run};
+                            .reference = run,
+                            .grad = grad};

@@ -13,7 +13,7 @@ ksk_sym ksk_scale(ksk_sym x, float factor)
 
 static void shape(ksk_shaping *s)
 {
-    if (ksk_expect_matrix(s, 0, "scale: x"))
+    if (ksk_expect_floats(s, 0, "scale: x"))
         ksk_shape_like_first(s);
 }
 
@@ -39,6 +39,13 @@ static void fast(const ksk_call *call)
     ksk_over_rows(call, call->inputs[0].rows, call->inputs[0].columns, rows);
 }
 
+static void grad(ksk_graph *graph, const void *attributes, const ksk_sym *inputs,
+                 const ksk_sym *outputs, const ksk_sym *output_grads, ksk_sym *input_grads)
+{
+    (void)graph, (void)inputs, (void)outputs;
+    input_grads[0] = ksk_scale(output_grads[0], ((const scale_attributes *)attributes)->factor);
+}
+
 const ksk_op ksk_op_scale = {.name = "scale",
                              .min_inputs = 1,
                              .max_inputs = 1,
@@ -47,4 +54,5 @@ const ksk_op ksk_op_scale = {.name = "scale",
                              .shape = shape,
                              .reference = reference,
                              .fast = fast,
+                             .grad = grad,
                              .in_place = 1};
