@@ -66,6 +66,8 @@ static size_t split_hyphen_after_digit(const ksk_codepoints *line, size_t i, ksk
 static bool apply(ksk_codepoints *line, rule read_one)
 {
     ksk_codepoints out = {0};
+    if (!ksk_grow(&out.at, &out.capacity, 2 * line->count, sizeof *out.at))
+        return false;
     for (size_t i = 0; i < line->count;) {
         const size_t used = read_one(line, i, &out);
         if (!used) {
