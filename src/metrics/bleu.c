@@ -12,6 +12,7 @@
 #include "kaskad/kaskad.h"
 #include "metrics/metric.h"
 #include "metrics/tokenize_13a.h"
+#include "text/utf8.h"
 
 enum { ORDERS = 4 };
 
@@ -43,7 +44,7 @@ static bool read_line(ksk_segment *segment, const char *line, const ksk_metric_o
     ksk_codepoints *text = &segment->text;
     if (!ksk_codepoints_set(text, line) || (options->lowercase && !ksk_codepoints_lower(text)))
         return false;
-    while (text->count && ksk_codepoint_is_space(text->at[text->count - 1]))
+    while (text->count && ksk_utf8_space(text->at[text->count - 1]))
         text->count--;
     if (!strcmp(options->tokenizer, "13a") && !ksk_tokenize_13a(text))
         return false;
@@ -51,7 +52,7 @@ static bool read_line(ksk_segment *segment, const char *line, const ksk_metric_o
     segment->symbols.count = 0;
     for (size_t i = 0; i < text->count;) {
         size_t end = i;
-        while (end < text->count && !ksk_codepoint_is_space(text->at[end]))
+        while (end < text->count && !ksk_utf8_space(text->at[end]))
             end++;
         if (end > i) {
             const uint32_t word = ksk_trie_path(&segment->words, text->at + i, end - i);

@@ -9,6 +9,7 @@
 
 #include "kaskad/kaskad.h"
 #include "metrics/metric.h"
+#include "text/utf8.h"
 
 enum { ORDERS = KSK_NGRAM_ORDERS, WORD_ORDERS = 4, CHARACTER_ORDERS = ORDERS - WORD_ORDERS };
 
@@ -47,7 +48,7 @@ static bool push_words(ksk_segment *segment)
     segment->symbols.count = 0;
     for (size_t i = 0; i < text->count;) {
         size_t end = i;
-        while (end < text->count && !ksk_codepoint_is_space(text->at[end]))
+        while (end < text->count && !ksk_utf8_space(text->at[end]))
             end++;
         if (end > i && !push_split_word(segment, text->at + i, end - i))
             return false;
@@ -60,7 +61,7 @@ static void remove_spaces(ksk_codepoints *text)
 {
     size_t kept = 0;
     for (size_t i = 0; i < text->count; i++)
-        if (!ksk_codepoint_is_space(text->at[i]))
+        if (!ksk_utf8_space(text->at[i]))
             text->at[kept++] = text->at[i];
     text->count = kept;
 }

@@ -4,6 +4,7 @@
 #include <utf8proc.h>
 
 #include "kaskad/memory.h"
+#include "text/utf8.h"
 
 bool ksk_codepoints_push(ksk_codepoints *text, uint32_t codepoint)
 {
@@ -20,21 +21,11 @@ bool ksk_codepoints_set(ksk_codepoints *text, const char *utf8)
     if (!ksk_grow(&text->at, &text->capacity, length, sizeof *text->at))
         return false;
     for (size_t i = 0; i < length;) {
-        utf8proc_int32_t codepoint;
-        const utf8proc_ssize_t used = utf8proc_iterate((const utf8proc_uint8_t *)utf8 + i,
-                                                       (utf8proc_ssize_t)(length - i), &codepoint);
-        text->at[text->count++] = used > 0 ? (uint32_t)codepoint : 0xFFFD;
-        i += used > 0 ? (size_t)used : 1;
+        uint32_t c;
+        i += ksk_utf8_next(utf8 + i, length - i, &c);
+        text->at[text->count++] = c == KSK_UTF8_INVALID ? 0xFFFD : c;
     }
     return true;
-}
-
-bool ksk_codepoint_is_space(uint32_t c)
-{
-    if (c < 0x80)
-        return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20);
-    return c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 ||
-           c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
 static bool is_cased(uint32_t c)

@@ -23,7 +23,4 @@ bool ksk_codepoints_set(ksk_codepoints *text, const char *utf8);
  * final sigma and the dotted capital I are treated by rule. False when memory runs out. */
 bool ksk_codepoints_lower(ksk_codepoints *text);
 
-/* Unicode white space and the ASCII separators 1C to 1F: what Python's str.split splits on. */
-bool ksk_codepoint_is_space(uint32_t codepoint);
-
 #endif

@@ -11,6 +11,7 @@
 
 #include "kaskad/kaskad.h"
 #include "metrics/tokenize_13a.h"
+#include "text/utf8.h"
 
 enum { MOST_LINES = 200, MOST_REFERENCES = 4 };
 
@@ -142,14 +143,14 @@ static void tokenizes_as_13a(void **state)
         json_array_foreach(json_object_get(line, "tokens"), t, token)
         {
             assert_true(ksk_codepoints_set(&expected, json_string_value(token)));
-            while (at < text.count && ksk_codepoint_is_space(text.at[at]))
+            while (at < text.count && ksk_utf8_space(text.at[at]))
                 at++;
             assert_true(text.count - at >= expected.count);
             assert_memory_equal(text.at + at, expected.at, expected.count * sizeof *text.at);
             at += expected.count;
-            assert_true(at == text.count || ksk_codepoint_is_space(text.at[at]));
+            assert_true(at == text.count || ksk_utf8_space(text.at[at]));
         }
-        while (at < text.count && ksk_codepoint_is_space(text.at[at]))
+        while (at < text.count && ksk_utf8_space(text.at[at]))
             at++;
         assert_int_equal(at, text.count);
     }
@@ -160,7 +161,7 @@ static void tokenizes_as_13a(void **state)
 static void reads_invalid_utf8_as_replacement(void **state)
 {
     const char *hypothesis = "a\xFF\xC3 b \xE2\x82 c d";
-    const char *reference = "a\uFFFD\uFFFD b \uFFFD\uFFFD c d";
+    const char *reference = "a\uFFFD\uFFFD b \uFFFD c d"; /* one for each maximal subpart */
     const char *const *references[] = {&reference};
     ksk_metric_result result;
     assert_true(ksk_metric_bleu(1, &hypothesis, 1, references, NULL, &result, NULL));
