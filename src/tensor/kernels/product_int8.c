@@ -1,0 +1,181 @@
+#include <math.h>
+
+#include "tensor/kernels/dot8.h"
+#include "tensor/kernels/finish.h"
+#include "tensor/kernels/tiles.h"
+
+/* Packed weights are [panels][k_padded / 4][PANEL][4]: four steps of k side by side, as dot8 takes
+ * them. */
+static int64_t padded(int64_t k)
+{
+    return (k + 3) / 4 * 4;
+}
+
+size_t KERNEL(pack_int8_size)(int64_t k, int64_t n)
+{
+    return (size_t)((n + PANEL - 1) / PANEL * PANEL * padded(k));
+}
+
+/* --- quantising ------------------------------------------------------------------------------ */
+
+/* What a row's elements are multiplied with to lie within ±127, and the scale that undoes it. A row
+ * with an infinity or a NaN gets the scale NaN, so that all it is multiplied into is NaN; a row too
+ * small to divide by is taken for zeros. */
+typedef struct grid {
+    float inverse, scale;
+} grid;
+
+static grid grid_of(float largest)
+{
+    if (!isfinite(largest))
+        return (grid){0, NAN};
+    if (largest < 1e-30f)
+        return (grid){0, 0};
+    return (grid){127.f / largest, largest / 127.f};
+}
+
+/* The largest magnitude; NaN or infinite when an element is. */
+static float largest_magnitude(int64_t k, const float *a)
+{
+    vfloat most = {0}, odd = {0};
+    for (int64_t p = 0; p < k; p += LANES) {
+        const vfloat x = load_upto(a + p, k - p);
+        most = larger(magnitude(x), most);
+        odd += x - x;
+    }
+    return largest_of(most) + sum_of(odd);
+}
+
+INLINE vint rounded(vfloat x)
+{
+    const vfloat shift = splat(0x1.8p23f); /* adding it rounds to an integer, in the low bits */
+    return (vint)(x + shift) - (vint)shift;
+}
+
+void KERNEL(quantize_rows)(int64_t m, int64_t k, const float *a, int64_t a_stride, int8_t *q,
+                           int64_t q_stride, float *row_scales)
+{
+    typedef int8_t bytes __attribute__((vector_size(LANES)));
+    for (int64_t i = 0; i < m; i++, a += a_stride, q += q_stride) {
+        const grid steps = grid_of(largest_magnitude(k, a));
+        row_scales[i] = steps.scale;
+        for (int64_t p = 0; p < k; p += LANES) {
+            const int64_t left = padded(k) - p;
+            const vfloat x = load_upto(a + p, k - p);
+            const vint whole = steps.inverse > 0 ? rounded(x * steps.inverse) : (vint){0};
+            const bytes narrow = __builtin_convertvector(whole, bytes);
+            memcpy(q + p, &narrow, (size_t)(left < LANES ? left : LANES));
+        }
+    }
+}
+
+static float column_magnitude(int64_t k, const float *b, int64_t row)
+{
+    float most = 0, odd = 0;
+    for (int64_t p = 0; p < k; p++) {
+        most = fmaxf(most, fabsf(b[p * row]));
+        odd += b[p * row] - b[p * row];
+    }
+    return most + odd;
+}
+
+void KERNEL(pack_int8)(int64_t k, int64_t n, const float *b, int64_t row, int64_t column,
+                       void *packed, float *column_scales)
+{
+    int8_t *bytes = packed;
+    memset(bytes, 0, KERNEL(pack_int8_size)(k, n));
+    for (int64_t j = 0; j < n; j++) {
+        const float *from = b + j * column;
+        int8_t *to = bytes + j / PANEL * PANEL * padded(k) + j % PANEL * 4;
+        const grid steps = grid_of(column_magnitude(k, from, row));
+        column_scales[j] = steps.scale;
+        for (int64_t p = 0; p < k && steps.inverse > 0; p++)
+            to[p / 4 * 4 * PANEL + p % 4] = (int8_t)rintf(from[p * row] * steps.inverse);
+    }
+}
+
+/* --- multiplying ----------------------------------------------------------------------------- */
+
+INLINE void multiply_tile(const int rows, const int panels, int64_t k, const int8_t *q,
+                          int64_t q_stride, const int8_t *packed, vint *sums)
+{
+    vint sum[TALLEST][2 * WIDEST] = {{{0}}};
+    const int64_t panel_size = k * PANEL;
+    for (int64_t p = 0; p < k; p += 4) {
+#pragma GCC unroll 4
+        for (int j = 0; j < panels; j++) {
+            const int8_t *row = packed + j * panel_size + p * PANEL;
+            const vint low = *(const loose_int *)row;
+            const vint high = *(const loose_int *)(row + 4 * LANES);
+#pragma GCC unroll 16
+            for (int i = 0; i < rows; i++) {
+                int32_t four;
+                memcpy(&four, q + i * q_stride + p, sizeof four);
+                sum[i][2 * j] = dot8(sum[i][2 * j], low, four);
+                sum[i][2 * j + 1] = dot8(sum[i][2 * j + 1], high, four);
+            }
+        }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 8
+        for (int j = 0; j < 2 * panels; j++)
+            sums[i * 2 * panels + j] = sum[i][j];
+}
+
+typedef void tile_kernel(int64_t k, const int8_t *q, int64_t q_stride, const int8_t *packed,
+                         vint *sums);
+
+#define TILE(rows, panels)                                                                         \
+    static void tile_##rows##x##panels(int64_t k, const int8_t *q, int64_t q_stride,               \
+                                       const int8_t *packed, vint *sums)                           \
+    {                                                                                              \
+        multiply_tile(rows, panels, k, q, q_stride, packed, sums);                                 \
+    }
+EACH_TILE(TILE)
+#undef TILE
+
+static tile_kernel *const kernels[TALLEST + 1][WIDEST + 1] = {
+#define TILE(rows, panels) [rows][panels] = tile_##rows##x##panels,
+    EACH_TILE(TILE)
+#undef TILE
+};
+
+/* Integers become floats in place, times both scales. */
+static void rescale(int rows, int vectors, const float *row_scales, const float *column_scales,
+                    int columns, vint *sums)
+{
+    for (int j = 0; j < vectors && j * LANES < columns; j++) {
+        const vfloat scales = load_upto(column_scales + j * LANES, columns - j * LANES);
+        for (int i = 0; i < rows; i++) {
+            vint *sum = sums + i * vectors + j;
+            *sum = (vint)(__builtin_convertvector(*sum, vfloat) * (scales * row_scales[i]));
+        }
+    }
+}
+
+void KERNEL(product_int8)(int64_t m, int64_t n, int64_t k, const int8_t *q, int64_t q_stride,
+                          const float *row_scales, const void *packed, const float *column_scales,
+                          int64_t first, int64_t last, const ksk_epilogue *epilogue, float *y,
+                          int64_t y_stride)
+{
+    vint sums[TALLEST * 2];
+    const int8_t *weights = packed;
+    const int64_t steps = padded(k), tiles = tile_count(m);
+    const int together = panels_together(m);
+    for (int64_t panel = first; panel < last;) {
+        const int panels = last - panel >= together ? together : 1;
+        const int64_t column = panel * PANEL;
+        const int columns = (int)(n - column < panels * PANEL ? n - column : panels * PANEL);
+        for (int64_t t = 0, row = 0; t < tiles; t++) {
+            const int rows = tile_height(m, t);
+            kernels[rows][panels](steps, q + row * q_stride, q_stride, weights + column * steps,
+                                  sums);
+            rescale(rows, 2 * panels, row_scales + row, column_scales + column, columns, sums);
+            const region tile = {row, column, rows, columns};
+            KERNEL(finish)((const float *)sums, panels * PANEL, tile, epilogue, y, y_stride);
+            row += rows;
+        }
+        panel += panels;
+    }
+}
