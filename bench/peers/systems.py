@@ -1,0 +1,175 @@
+"""The systems that run.py measures. Each gives (seconds, texts) for a list of lines and a batch size.
+
+Seconds go from text to text, tokenisation included; loading the model, and a first batch that warms the system up, are
+left out. A system is named after its program and precision, with variants behind plus signs:
+
+    kaskad-f32, kaskad-bf16, kaskad-int8
+    ct2-f32, ct2-int8       CTranslate2; +mkl sets CT2_USE_MKL=1, +avx512 CT2_FORCE_CPU_ISA=AVX512, +inter gives each
+                            thread batches of its own instead of sharing one batch's work
+    transformers            in f32
+
+Every system may order the lines by length before it cuts them into batches; at batch 1 each line is a call.
+"""
+
+import contextlib
+import os
+import pathlib
+import subprocess
+import tempfile
+import time
+
+
+def make(name, settings):
+    """The system of that name, loaded and warm."""
+    program, *variants = name.split("+")
+    kinds = {"kaskad": Kaskad, "ct2": CTranslate2, "transformers": Transformers}
+    kind, _, precision = program.partition("-")
+    if kind not in kinds:
+        raise SystemExit(f"no such system: {name}")
+    return kinds[kind](precision or "f32", variants, settings)
+
+
+def environment(name, threads):
+    """What must be set before the system's libraries are loaded."""
+    variants = name.split("+")[1:]
+    per_batch = 1 if "inter" in variants else threads
+    values = {"OMP_NUM_THREADS": str(per_batch), "MKL_NUM_THREADS": str(per_batch), "TOKENIZERS_PARALLELISM": "false"}
+    if "mkl" in variants:
+        values["CT2_USE_MKL"] = "1"
+    if "avx512" in variants:
+        values["CT2_FORCE_CPU_ISA"] = "AVX512"
+    return values
+
+
+def by_length(items, size):
+    """Indices of the items in batches of like length, longest first."""
+    order = sorted(range(len(items)), key=lambda i: -len(items[i]))
+    return [order[i : i + size] for i in range(0, len(order), size)]
+
+
+class Kaskad:
+    """The program translates a batch of warm-up lines alone, then those and the text; the difference is the text's."""
+
+    def __init__(self, precision, variants, settings):
+        self.settings = settings
+        self.command = [
+            settings["kaskad"], "translate", "-m", settings["model"], "--decode", "beam",
+            "--beam", str(settings["beam"]), "--threads", str(settings["threads"]), "--precision", precision,
+            "--max-length", str(settings["max_length"]),
+        ]
+
+    def _run(self, lines, batch):
+        with tempfile.TemporaryFile() as file:
+            file.write("".join(line + "\n" for line in lines).encode())
+            file.seek(0)
+            start = time.perf_counter()
+            done = subprocess.run(self.command + ["--batch-size", str(batch)], stdin=file, capture_output=True)
+            seconds = time.perf_counter() - start
+        if done.returncode:
+            raise SystemExit("kaskad failed: " + done.stderr.decode(errors="replace"))
+        return seconds, done.stdout.decode().splitlines()
+
+    def translate(self, lines, batch):
+        warm = self.settings["warm"][:batch]
+        idle = min(self._run(warm, batch)[0] for _ in range(2))
+        seconds, texts = self._run(warm + lines, batch)
+        return seconds - idle, texts[len(warm) :]
+
+
+class Transformers:
+    def __init__(self, precision, variants, settings):
+        import torch
+        import transformers
+
+        if precision != "f32":
+            raise SystemExit("transformers runs in f32 here")
+        transformers.logging.set_verbosity_error()
+        torch.set_num_threads(settings["threads"])
+        self.torch, self.settings = torch, settings
+        self.tokenizer = transformers.MarianTokenizer.from_pretrained(settings["model"])
+        self.model = transformers.MarianMTModel.from_pretrained(settings["model"], torch_dtype=torch.float32).eval()
+        self.translate(settings["warm"][:4], 4)
+
+    def translate(self, lines, batch):
+        texts = [""] * len(lines)
+        start = time.perf_counter()
+        for some in by_length(lines, batch):
+            inputs = self.tokenizer([lines[i] for i in some], return_tensors="pt", padding=True)
+            with self.torch.inference_mode():
+                out = self.model.generate(
+                    **inputs, num_beams=self.settings["beam"], max_length=self.settings["max_length"]
+                )
+            for i, text in zip(some, self.tokenizer.batch_decode(out, skip_special_tokens=True)):
+                texts[i] = text
+        return time.perf_counter() - start, texts
+
+
+class CTranslate2:
+    def __init__(self, precision, variants, settings):
+        import ctranslate2
+        import sentencepiece
+
+        model = pathlib.Path(settings["model"])
+        between = settings["threads"] if "inter" in variants else 1
+        self.settings, self.between = settings, between
+        self.source = sentencepiece.SentencePieceProcessor(model_file=str(model / "source.spm"))
+        self.target = sentencepiece.SentencePieceProcessor(model_file=str(model / "target.spm"))
+        self.translator = ctranslate2.Translator(
+            convert(model, settings["cache"]), device="cpu", inter_threads=between,
+            intra_threads=settings["threads"] // between,
+            compute_type={"f32": "float32", "int8": "int8"}[precision],
+        )
+        self.translate(settings["warm"][:4], 4)
+
+    def translate(self, lines, batch):
+        options = dict(
+            beam_size=self.settings["beam"], max_batch_size=batch, max_decoding_length=self.settings["max_length"] - 1,
+            length_penalty=1, suppress_sequences=[["<pad>"]], max_input_length=0,
+        )
+        start = time.perf_counter()
+        pieces = [p + ["</s>"] for p in self.source.encode(lines, out_type=str)]
+        if batch == 1 and self.between == 1:
+            results = [self.translator.translate_batch([p], **options)[0] for p in pieces]
+        else:
+            results = self.translator.translate_batch(pieces, **options)
+        texts = [self.target.decode_pieces(r.hypotheses[0]) for r in results]
+        return time.perf_counter() - start, texts
+
+
+def convert(model, cache):
+    """Converts the checkpoint once; the folder's name carries its age."""
+    import torch
+    from ctranslate2.converters import transformers as converters
+
+    age = int((model / "model.safetensors").stat().st_mtime)
+    folder = pathlib.Path(cache) / f"ct2-{model.resolve().name}-{age}"
+    if folder.exists():
+        return str(folder)
+
+    class Plain(converters.MarianMTLoader):
+        """CTranslate2's own loader expects Opus-MT's layout: the pad token last, and the decoder started from zeros.
+        This one starts from the token that the checkpoint names and keeps every row."""
+
+        def get_model_spec(self, loaded):
+            loaded.config.normalize_before = False
+            loaded.config.normalize_embedding = False
+            return converters.BartLoader.get_model_spec(self, loaded)
+
+        def set_config(self, config, loaded, tokenizer):
+            super().set_config(config, loaded, tokenizer)
+            config.decoder_start_token = tokenizer.convert_ids_to_tokens(loaded.config.decoder_start_token_id)
+
+        def set_decoder(self, spec, decoder):
+            converters.BartLoader.set_decoder(self, spec, decoder)
+
+        def get_vocabulary(self, loaded, tokenizer):
+            return converters.BartLoader.get_vocabulary(self, loaded, tokenizer)
+
+    from transformers import MarianConfig
+
+    config = MarianConfig.from_pretrained(model)
+    if config.pad_token_id != config.vocab_size - 1:
+        converters._MODEL_LOADERS["MarianConfig"] = Plain()
+    with contextlib.redirect_stdout(open(os.devnull, "w")), torch.no_grad():
+        converters.TransformersConverter(str(model)).convert(str(folder), quantization="float32")
+    return str(folder)
