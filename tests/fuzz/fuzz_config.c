@@ -33,20 +33,28 @@ static void read_config(const char *name)
 }
 
 /* A proof has a fixed name, so it is read from a directory with a link to the input. */
+static char directory[] = "/tmp/kaskad-fuzz-XXXXXX";
+static char link_path[64];
+
+static void remove_directory(void)
+{
+    rmdir(directory);
+}
+
 static void read_proof(const char *name)
 {
-    static char directory[] = "/tmp/kaskad-fuzz-XXXXXX";
-    static char link[64];
     char target[64];
-    if (!link[0] && mkdtemp(directory))
-        snprintf(link, sizeof link, "%s/kaskad.json", directory);
+    if (!link_path[0] && mkdtemp(directory)) {
+        snprintf(link_path, sizeof link_path, "%s/kaskad.json", directory);
+        atexit(remove_directory);
+    }
     snprintf(target, sizeof target, "/proc/%ld/fd/%s", (long)getpid(), name);
     ksk_error err = {0};
     ksk_proof proof;
-    if (symlink(target, link) != 0)
+    if (symlink(target, link_path) != 0)
         abort();
     const bool read = ksk_proof_read(directory, &proof, &err);
-    unlink(link);
+    unlink(link_path);
     if (read ? proof.count < 1 : err.status == KSK_OK)
         abort();
     ksk_proof_clear(&proof);
