@@ -186,6 +186,7 @@ static void test_full_disk(void **state)
         ksk_error err = {0};
         int pieces = 200;
         const bool refused = !ksk_file_replace(path, write_much, &pieces, &err);
+        ksk_free(path);
         _exit(refused && err.status == KSK_BAD_FILE && strstr(err.message, strerror(EFBIG)) ? 7
                                                                                             : 1);
     }
@@ -236,6 +237,7 @@ static void test_a_directory_without_permission(void **state)
         if (geteuid() == 0 && seteuid(65534) != 0)
             _exit(1);
         const bool refused = !ksk_file_replace(path, write_text, (void *)"new", &err);
+        ksk_free(path);
         _exit(refused && err.status == KSK_BAD_FILE && strstr(err.message, "Permission denied")
                   ? 7
                   : 1);
