@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kaskad/memory.h"
+#include "text/charsmap.h"
 #include "text/utf8.h"
 
 struct ksk_sentencepiece {
@@ -179,6 +180,10 @@ ksk_sentencepiece *ksk_sentencepiece_load(const void *bytes, size_t size, const 
                                           ksk_error *err)
 {
     ksk_sentencepiece *const none = nullptr;
+    if (const char *problem = ksk_charsmap_check(bytes, size)) {
+        ksk_fail(err, KSK_BAD_FORMAT, "%s: %s", origin, problem);
+        return none;
+    }
     return guard(err, none, [&] {
         std::unique_ptr<ksk_sentencepiece> model(new ksk_sentencepiece);
         const std::string_view view(static_cast<const char *>(bytes), size);
