@@ -20,19 +20,19 @@ static int put_json(const char *bytes, size_t size, void *context)
     return ksk_file_put(what->writer, bytes, size, what->err) ? 0 : -1;
 }
 
+/* Dumping fails because a write failed, which has filled the error, or for want of memory. */
 static bool put(void *context, ksk_file_writer *writer, ksk_error *err)
 {
     content *what = context;
     if (!what->json)
         return ksk_file_put(writer, what->bytes, what->size, err);
+    ksk_error problem = {0};
     what->writer = writer;
-    what->err = err;
-    ksk_error untouched = {0};
-    if (err)
-        *err = untouched;
+    what->err = &problem;
     if (json_dump_callback(what->json, put_json, what, JSON_INDENT(1)) == 0)
         return true;
-    return err && err->status ? false : ksk_fail_memory(err);
+    return problem.status ? ksk_fail(err, problem.status, "%s", problem.message)
+                          : ksk_fail_memory(err);
 }
 
 static bool write_file(const char *directory, const char *name, content what, ksk_error *err)
