@@ -56,6 +56,7 @@ KSK_API ksk_shape ksk_shape2(ksk_size a, ksk_size b);
  * constant (shared), a cache. */
 KSK_API ksk_sym ksk_input(ksk_graph *graph, const char *name, ksk_dtype dtype, ksk_shape shape);
 KSK_API ksk_sym ksk_param(ksk_graph *graph, const ksk_module *module, const char *name);
+KSK_API ksk_sym ksk_leaf(ksk_graph *graph, const ksk_module *tree, int leaf); /* a parameter */
 KSK_API ksk_sym ksk_constant(ksk_graph *graph, const ksk_tensor *tensor);
 
 /* A cache is a growing table of rows [slots, width] that outlives a run; it belongs to the
@@ -135,6 +136,8 @@ typedef enum ksk_precision {
 typedef struct ksk_compile_options {
     ksk_precision precision; /* of products with the module's weights */
     bool reference;          /* plain kernels and no fusion: what the fast path is tested against */
+    const ksk_module *free;  /* a tree whose leaves change from run to run (training): ksk_run takes
+                                them, one per leaf, behind the graph's inputs. NULL: none */
 } ksk_compile_options;
 
 /* --- operations themselves ------------------------------------------------------------------- */
@@ -251,11 +254,12 @@ KSK_API char *ksk_plan_print(const ksk_plan *plan);
 KSK_API ksk_workspace *ksk_workspace_new(int threads, ksk_error *err);
 KSK_API void ksk_workspace_free(ksk_workspace *workspace);
 
-/* Runs the plan. `inputs` in order of declaration. `outputs[i]` is NULL on entry, and then a fresh
- * tensor the caller releases, or a tensor of an earlier run that is given back to be filled again
- * (used when nobody else holds it and the type and count fit, released otherwise). What comes back
- * never aliases the workspace. On failure all outputs are NULL.
- * Errors: BAD_ARGUMENT names the input whose type or size does not fit; OUT_OF_MEMORY. */
+/* Runs the plan. `inputs` in order of declaration, then the leaves of the free tree, if any (one
+ * that the graph does not read may be NULL). `outputs[i]` is NULL on entry, and then a fresh tensor
+ * the caller releases, or a tensor of an earlier run that is given back to be filled again (used
+ * when nobody else holds it and the type and count fit, released otherwise). What comes back never
+ * aliases the workspace. On failure all outputs are NULL. Errors: BAD_ARGUMENT names the input
+ * whose type or size does not fit; OUT_OF_MEMORY. */
 KSK_API bool ksk_run(const ksk_plan *plan, ksk_workspace *workspace,
                      const ksk_tensor *const *inputs, ksk_tensor **outputs, ksk_error *err);
 

@@ -21,6 +21,16 @@ typedef struct ksk_pattern {
                       keys are the rows of this run */
 } ksk_pattern;
 
+/* Dropout while training; a model passes what it would drop out through ksk_drop. */
+typedef struct ksk_noise {
+    ksk_sym key; /* i32 [2], see ksk_dropout */
+    float rate;
+    uint32_t stream; /* counts the places; starts at 0 */
+} ksk_noise;
+
+/* x itself when noise is NULL (outside training). */
+KSK_API ksk_sym ksk_drop(ksk_noise *noise, ksk_sym x);
+
 /* What a decoder is traced with. Over a whole target at once (training, scoring): `memory` is the
  * encoder's output and self.slots is none. A step at a time: `memory` is none, and keys and values
  * are in caches, those of the source put there by `remember`. */
@@ -29,6 +39,7 @@ typedef struct ksk_decoder_input {
     ksk_sym positions; /* i32 [rows], from 0 at the start token */
     ksk_sym memory;    /* [source rows, width] or none */
     ksk_pattern self, cross;
+    ksk_noise *noise; /* or NULL */
 } ksk_decoder_input;
 
 enum { KSK_MAX_CACHES = 256 };
@@ -37,7 +48,7 @@ enum { KSK_MAX_CACHES = 256 };
 typedef struct ksk_seq2seq {
     /* ids and positions i32 [source rows] → [source rows, width] */
     ksk_sym (*encode)(const ksk_module *module, ksk_sym ids, ksk_sym positions,
-                      const ksk_pattern *self);
+                      const ksk_pattern *self, ksk_noise *noise);
     /* Puts what the decoder needs of the encoder's output into caches; the caches as they are then
      * go to `caches`, their number is returned. */
     int (*remember)(const ksk_module *module, ksk_sym memory, ksk_sym slots,

@@ -124,7 +124,7 @@ static bool has_kernels(const ksk_program *program, ksk_error *err)
 static bool build(ksk_plan *plan, const ksk_graph *graph, int output_count, const ksk_sym *outputs,
                   const ksk_compile_options *options, ksk_error *err)
 {
-    if (!ksk_program_build(&plan->program, graph, output_count, outputs, err) ||
+    if (!ksk_program_build(&plan->program, graph, output_count, outputs, options->free, err) ||
         !has_kernels(&plan->program, err))
         return false;
     if (!options->reference && !ksk_program_fuse(&plan->program, err))
@@ -141,7 +141,7 @@ static bool build(ksk_plan *plan, const ksk_graph *graph, int output_count, cons
 ksk_plan *ksk_compile(const ksk_graph *graph, int output_count, const ksk_sym *outputs,
                       const ksk_compile_options *options, ksk_error *err)
 {
-    static const ksk_compile_options defaults = {KSK_PRECISION_F32, false};
+    static const ksk_compile_options defaults = {KSK_PRECISION_F32, false, NULL};
     ksk_plan *plan = ksk_calloc(1, sizeof *plan);
     if (!plan) {
         ksk_fail_memory(err);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kaskad/memory.h"
+#include "nn/module.h"
 
 ksk_graph *ksk_graph_new(void)
 {
@@ -203,6 +204,15 @@ ksk_sym ksk_param(ksk_graph *graph, const ksk_module *module, const char *name)
                                .cache = -1,
                                .module = module};
     return add_value(graph, value, name);
+}
+
+ksk_sym ksk_leaf(ksk_graph *graph, const ksk_module *tree, int leaf)
+{
+    int own = leaf;
+    const ksk_module *owner = ksk_module_owner(tree, &own);
+    if (!owner)
+        return ksk_graph_fail(graph, KSK_BAD_ARGUMENT, "the tree has no leaf %d", leaf);
+    return ksk_param(graph, owner, ksk_module_own_name(owner, own));
 }
 
 ksk_sym ksk_constant(ksk_graph *graph, const ksk_tensor *tensor)

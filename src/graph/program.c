@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "kaskad/memory.h"
+#include "nn/module.h"
 
 int32_t ksk_program_add(ksk_program *program, program_value value)
 {
@@ -28,25 +29,36 @@ static bool copy_sizes(ksk_program *program, const ksk_graph *graph)
     return true;
 }
 
+/* A leaf of the free tree is an input of each run; any other parameter is a constant. */
+static program_value copy_value(const ksk_graph *graph, const graph_value *from,
+                                const ksk_module *free)
+{
+    program_value value = {.kind = from->kind,
+                           .dtype = from->dtype,
+                           .shape = from->shape,
+                           .position = from->position,
+                           .cache = from->cache};
+    const ksk_tensor *tensor = from->constant;
+    if (from->kind == VALUE_PARAM) {
+        const int leaf = free ? ksk_module_leaf_of(free, from->module, from->name) : -1;
+        tensor = leaf < 0 ? ksk_module_tensor(from->module, from->name) : NULL;
+        if (leaf >= 0) {
+            value.kind = VALUE_INPUT;
+            value.position = graph->inputs + leaf;
+        }
+    }
+    value.tensor = ksk_tensor_share(tensor);
+    return value;
+}
+
 /* Values keep their numbers, so that nodes can be copied as they are. */
-static bool copy_values(ksk_program *program, const ksk_graph *graph)
+static bool copy_values(ksk_program *program, const ksk_graph *graph, const ksk_module *free)
 {
     for (size_t i = 0; i < graph->value_count; i++) {
         const graph_value *from = &graph->values[i];
-        char *name = from->name ? ksk_strdup(from->name) : NULL;
-        if (from->name && !name)
-            return false;
-        const ksk_tensor *tensor = from->kind == VALUE_PARAM
-                                       ? ksk_module_tensor(from->module, from->name)
-                                       : from->constant;
-        const program_value value = {.kind = from->kind,
-                                     .dtype = from->dtype,
-                                     .shape = from->shape,
-                                     .name = name,
-                                     .position = from->position,
-                                     .cache = from->cache,
-                                     .tensor = ksk_tensor_share(tensor)};
-        if (ksk_program_add(program, value) < 0)
+        program_value value = copy_value(graph, from, free);
+        value.name = from->name ? ksk_strdup(from->name) : NULL;
+        if (ksk_program_add(program, value) < 0 || (from->name && !value.name))
             return false;
     }
     return true;
@@ -110,13 +122,13 @@ static bool copy_nodes(ksk_program *program, const ksk_graph *graph)
 }
 
 bool ksk_program_build(ksk_program *program, const ksk_graph *graph, int output_count,
-                       const ksk_sym *outputs, ksk_error *err)
+                       const ksk_sym *outputs, const ksk_module *free, ksk_error *err)
 {
     *program = (ksk_program){.input_count = graph->inputs};
     const ksk_error *traced = ksk_graph_error(graph);
     if (traced)
         return ksk_fail(err, traced->status, "%s", traced->message);
-    if (!copy_sizes(program, graph) || !copy_values(program, graph) ||
+    if (!copy_sizes(program, graph) || !copy_values(program, graph, free) ||
         !copy_outputs(program, output_count, outputs) || !copy_nodes(program, graph))
         return ksk_fail_memory(err);
     return true;

@@ -41,9 +41,10 @@ typedef struct ksk_program {
     int input_count;
 } ksk_program;
 
-/* The steps that the outputs need. False with `err` filled; free it all the same. */
+/* The steps that the outputs need; leaves of `free` (or NULL) become inputs behind the graph's own.
+ * False with `err` filled; free it all the same. */
 bool ksk_program_build(ksk_program *program, const ksk_graph *graph, int output_count,
-                       const ksk_sym *outputs, ksk_error *err);
+                       const ksk_sym *outputs, const ksk_module *free, ksk_error *err);
 void ksk_program_free(ksk_program *program);
 
 /* A new value; -1 when memory runs out. Takes value.tensor and value.name, also then. */

@@ -133,7 +133,8 @@ static bool bind_inputs(const run *r)
     for (int i = 0; i < program->size_count; i++)
         r->workspace->sizes[i] = -1;
     for (int i = 0; i < program->value_count; i++)
-        if (program->values[i].kind == VALUE_INPUT && !bind_input(r, &program->values[i]))
+        if (program->values[i].kind == VALUE_INPUT && program->values[i].uses > 0 &&
+            !bind_input(r, &program->values[i]))
             return false;
     return true;
 }
@@ -336,7 +337,9 @@ static void *place_data(const run *r, int32_t value, const storage *place)
 {
     switch (place->kind) {
     case STORED_INPUT:
-        return (void *)(uintptr_t)r->inputs[place->which]->data;
+        return r->plan->program.values[value].uses > 0
+                   ? (void *)(uintptr_t)r->inputs[place->which]->data
+                   : NULL;
     case STORED_TENSOR: {
         const ksk_tensor *tensor = r->plan->program.values[value].tensor;
         return (void *)(uintptr_t)tensor->data;

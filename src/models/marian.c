@@ -159,7 +159,8 @@ static const ksk_module *token_embedding(const ksk_module *root, const char *sid
     return shared ? shared : ksk_module_get(ksk_module_get(model, side), "embed_tokens");
 }
 
-static ksk_sym embed(const ksk_module *root, const char *side, ksk_sym ids, ksk_sym positions)
+static ksk_sym embed(const ksk_module *root, const char *side, ksk_sym ids, ksk_sym positions,
+                     ksk_noise *noise)
 {
     const ksk_module *model = ksk_module_get(root, "model");
     const ksk_module *table = token_embedding(root, side);
@@ -170,12 +171,16 @@ static ksk_sym embed(const ksk_module *root, const char *side, ksk_sym ids, ksk_
     const ksk_sym position = ksk_rows(ksk_constant(ids.graph, sinusoids), positions);
     ksk_tensor_release(sinusoids);
     const float scale = (float)ksk_module_number(model, "scale");
-    return ksk_add(ksk_scale(ksk_nn_embedding_forward(table, ids), scale), position);
+    return ksk_drop(noise,
+                    ksk_add(ksk_scale(ksk_nn_embedding_forward(table, ids), scale), position));
 }
 
-static ksk_sym norm(const ksk_module *layer, const char *name, ksk_sym x)
+/* LN(x + Dropout(branch)): what every branch of a post-norm layer ends in. */
+static ksk_sym residual(const ksk_module *layer, const char *norm, ksk_sym x, ksk_sym branch,
+                        ksk_noise *noise)
 {
-    return ksk_nn_layer_norm_forward(ksk_module_get(layer, name), x);
+    return ksk_nn_layer_norm_forward(ksk_module_get(layer, norm),
+                                     ksk_add(x, ksk_drop(noise, branch)));
 }
 
 static ksk_sym feed_forward(const ksk_module *layer, ksk_sym x)
@@ -187,17 +192,17 @@ static ksk_sym feed_forward(const ksk_module *layer, ksk_sym x)
 }
 
 static ksk_sym encode(const ksk_module *root, ksk_sym ids, ksk_sym positions,
-                      const ksk_pattern *self)
+                      const ksk_pattern *self, ksk_noise *noise)
 {
     const ksk_module *layers =
         ksk_module_get(ksk_module_get(ksk_module_get(root, "model"), "encoder"), "layers");
-    ksk_sym x = embed(root, "encoder", ids, positions);
+    ksk_sym x = embed(root, "encoder", ids, positions, noise);
     for (int i = 0; i < ksk_module_children(layers); i++) {
         const ksk_module *layer = ksk_module_child_at(layers, i);
         const ksk_sym attended =
             ksk_nn_attention_self(ksk_module_get(layer, "self_attn"), x, self, "encoder");
-        x = norm(layer, "self_attn_layer_norm", ksk_add(x, attended));
-        x = norm(layer, "final_layer_norm", ksk_add(x, feed_forward(layer, x)));
+        x = residual(layer, "self_attn_layer_norm", x, attended, noise);
+        x = residual(layer, "final_layer_norm", x, feed_forward(layer, x), noise);
     }
     return x;
 }
@@ -228,18 +233,18 @@ static int remember(const ksk_module *root, ksk_sym memory, ksk_sym slots,
 static ksk_sym decode(const ksk_module *root, const ksk_decoder_input *input)
 {
     const ksk_module *layers = decoder_layers(root);
-    ksk_sym x = embed(root, "decoder", input->ids, input->positions);
+    ksk_sym x = embed(root, "decoder", input->ids, input->positions, input->noise);
     char name[32];
     for (int i = 0; i < ksk_module_children(layers); i++) {
         const ksk_module *layer = ksk_module_child_at(layers, i);
         const ksk_sym own = ksk_nn_attention_self(ksk_module_get(layer, "self_attn"), x,
                                                   &input->self, cache_name(name, "self", i));
-        x = norm(layer, "self_attn_layer_norm", ksk_add(x, own));
+        x = residual(layer, "self_attn_layer_norm", x, own, input->noise);
         const ksk_sym source =
             ksk_nn_attention_cross(ksk_module_get(layer, "encoder_attn"), x, input->memory,
                                    &input->cross, cache_name(name, "cross", i));
-        x = norm(layer, "encoder_attn_layer_norm", ksk_add(x, source));
-        x = norm(layer, "final_layer_norm", ksk_add(x, feed_forward(layer, x)));
+        x = residual(layer, "encoder_attn_layer_norm", x, source, input->noise);
+        x = residual(layer, "final_layer_norm", x, feed_forward(layer, x), input->noise);
     }
     return x;
 }

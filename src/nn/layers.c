@@ -165,3 +165,8 @@ bool ksk_nn_activation(const char *name, ksk_activation *kind)
     }
     return false;
 }
+
+ksk_sym ksk_drop(ksk_noise *noise, ksk_sym x)
+{
+    return noise ? ksk_dropout(x, noise->key, noise->rate, noise->stream++) : x;
+}

@@ -402,3 +402,19 @@ int64_t ksk_module_parameters(const ksk_module *module)
         count += ksk_module_parameters(module->children[i]);
     return count;
 }
+
+const char *ksk_module_own_name(const ksk_module *module, int leaf)
+{
+    return module->declaration->leaves[leaf].name;
+}
+
+int ksk_module_leaf_of(const ksk_module *tree, const ksk_module *owner, const char *name)
+{
+    for (int i = 0; i < ksk_module_leaves(tree); i++) {
+        int own = i;
+        if (ksk_module_owner(tree, &own) == owner &&
+            strcmp(ksk_module_own_name(owner, own), name) == 0)
+            return i;
+    }
+    return -1;
+}

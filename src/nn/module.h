@@ -53,6 +53,13 @@ bool ksk_module_sound(const ksk_module *module, ksk_error *err);
  * own leaves. NULL when out of range. */
 const ksk_module *ksk_module_owner(const ksk_module *module, int *index);
 
+/* The name of a module's own leaf. */
+const char *ksk_module_own_name(const ksk_module *module, int leaf);
+
+/* The number, in the whole tree, of the leaf `name` that module `owner` of the tree holds; -1 if
+ * there is none. */
+int ksk_module_leaf_of(const ksk_module *tree, const ksk_module *owner, const char *name);
+
 /* The tensor of a module's own leaf, or NULL while only declared. */
 const ksk_tensor *ksk_module_own(const ksk_module *module, size_t leaf);
 

@@ -33,7 +33,7 @@ static ksk_sym trace_encoder(ksk_graph *graph, const ksk_seq2seq *parts, const k
     const ksk_sym positions = ids_input(graph, "source positions", "source rows");
     const ksk_pattern self = {spans_input(graph, "source spans", "source rows"), ksk_none(graph),
                               ksk_none(graph)};
-    return parts->encode(module, ids, positions, &self);
+    return parts->encode(module, ids, positions, &self, NULL);
 }
 
 static ksk_plan *compile_remember(ksk_graph *graph, const ksk_seq2seq *parts,

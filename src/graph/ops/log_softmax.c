@@ -43,6 +43,49 @@ static void fast(const ksk_call *call)
     ksk_over_rows(call, call->inputs[0].rows, call->inputs[0].columns * 4, rows);
 }
 
+/* --- the gradient: y, dy → dx = dy - exp(y) Σ dy --- */
+
+static void grad_rows(const ksk_call *call, int64_t first, int64_t last)
+{
+    const int64_t n = call->inputs[0].columns;
+    for (int64_t i = first; i < last; i++) {
+        const float *y = ksk_row(&call->inputs[0], i), *dy = ksk_row(&call->inputs[1], i);
+        float *dx = ksk_row(&call->outputs[0], i);
+        double sum = 0;
+        for (int64_t j = 0; j < n; j++)
+            sum += dy[j];
+        for (int64_t j = 0; j < n; j++)
+            dx[j] = (float)(dy[j] - exp(y[j]) * sum);
+    }
+}
+
+static void grad_reference(const ksk_call *call)
+{
+    grad_rows(call, 0, call->inputs[0].rows);
+}
+
+static void grad_fast(const ksk_call *call)
+{
+    ksk_over_rows(call, call->inputs[0].rows, call->inputs[0].columns * 16, grad_rows);
+}
+
+static const ksk_op log_softmax_grad = {.name = "log_softmax_grad",
+                                        .min_inputs = 2,
+                                        .max_inputs = 2,
+                                        .outputs = 1,
+                                        .shape = ksk_shape_like_first,
+                                        .reference = grad_reference,
+                                        .fast = grad_fast,
+                                        .in_place = 2};
+
+static void grad(ksk_graph *graph, const void *attributes, const ksk_sym *inputs,
+                 const ksk_sym *outputs, const ksk_sym *output_grads, ksk_sym *input_grads)
+{
+    (void)graph, (void)attributes, (void)inputs;
+    input_grads[0] =
+        ksk_apply(&log_softmax_grad, NULL, 2, (const ksk_sym[]){outputs[0], output_grads[0]});
+}
+
 const ksk_op ksk_op_log_softmax = {.name = "log_softmax",
                                    .min_inputs = 1,
                                    .max_inputs = 1,
@@ -50,4 +93,5 @@ const ksk_op ksk_op_log_softmax = {.name = "log_softmax",
                                    .shape = shape,
                                    .reference = reference,
                                    .fast = fast,
+                                   .grad = grad,
                                    .in_place = 1};

@@ -1,4 +1,6 @@
 /* Sums: of all numbers of a vector, and of each column of a matrix. */
+#include <string.h>
+
 #include "graph/ops/ops.h"
 
 /* --- a vector --- */
@@ -96,10 +98,34 @@ static void column_fast(const ksk_call *call)
     ksk_over_rows(call, call->inputs[0].columns, call->inputs[0].rows, sum_columns);
 }
 
+static void column_spread(const ksk_call *call)
+{
+    const ksk_operand *dx = &call->outputs[0];
+    for (int64_t i = 0; i < dx->rows; i++)
+        memcpy(ksk_row(dx, i), call->inputs[1].data, (size_t)dx->columns * sizeof(float));
+}
+
+/* x (for its shape), dy [width] → dx */
+static const ksk_op column_sum_grad = {.name = "column_sum_grad",
+                                       .min_inputs = 2,
+                                       .max_inputs = 2,
+                                       .outputs = 1,
+                                       .shape = ksk_shape_like_first,
+                                       .reference = column_spread};
+
+static void column_grad(ksk_graph *graph, const void *attributes, const ksk_sym *inputs,
+                        const ksk_sym *outputs, const ksk_sym *output_grads, ksk_sym *input_grads)
+{
+    (void)graph, (void)attributes, (void)outputs;
+    input_grads[0] =
+        ksk_apply(&column_sum_grad, NULL, 2, (const ksk_sym[]){inputs[0], output_grads[0]});
+}
+
 const ksk_op ksk_op_column_sum = {.name = "column_sum",
                                   .min_inputs = 1,
                                   .max_inputs = 1,
                                   .outputs = 1,
                                   .shape = column_shape,
                                   .reference = column_reference,
-                                  .fast = column_fast};
+                                  .fast = column_fast,
+                                  .grad = column_grad};

@@ -1,0 +1,66 @@
+/* One training step: gradients of a batch, summed over batches, then an update. */
+#ifndef KSK_TRAIN_STEP_H
+#define KSK_TRAIN_STEP_H
+
+#include "kaskad/model.h"
+#include "scorer/seq2seq.h"
+#include "train/optimiser.h"
+
+/* Sentence pairs; sources end as the tokenizer ends them, targets with the end token and without
+ * the start token. */
+typedef struct ksk_batch {
+    int sentences;
+    const int32_t *const *sources;
+    const int *source_lengths;
+    const int32_t *const *targets;
+    const int *target_lengths;
+} ksk_batch;
+
+typedef struct ksk_step_options {
+    float dropout;
+    float label_smoothing;
+    float clip_norm; /* of the whole gradient; 0: none */
+    ksk_optimiser optimiser;
+    int threads;
+} ksk_step_options;
+
+/* A module in training with its optimiser's state; one thread at a time uses it. */
+typedef struct ksk_trainer ksk_trainer;
+
+/* Starts from `module` (shared; converted to F32). Caller frees. */
+ksk_trainer *ksk_trainer_new(const ksk_model_type *type, const ksk_module *module,
+                             const ksk_sequence_rules *rules, const ksk_step_options *options,
+                             ksk_error *err);
+void ksk_trainer_free(ksk_trainer *trainer);
+
+/* Adds the batch's gradient to what the next update uses. `loss` is the sum over target tokens (in
+ * nats, smoothing included), `tokens` their number. `key` decides what is dropped out. Errors:
+ * BAD_ARGUMENT (ids, lengths), OUT_OF_MEMORY. */
+bool ksk_trainer_accumulate(ksk_trainer *trainer, const ksk_batch *batch, ksk_key key, double *loss,
+                            int64_t *tokens, ksk_error *err);
+
+/* The mean gradient per token, clipped, through the optimiser at this learning rate; the module is
+ * replaced by the next one. `norm` (may be NULL) gets the gradient's norm before clipping. Errors:
+ * BAD_ARGUMENT when a loss or gradient was not finite: the module is then as before, and what was
+ * accumulated is dropped. */
+bool ksk_trainer_update(ksk_trainer *trainer, float learning_rate, double *norm, ksk_error *err);
+
+/* Loss without dropout and smoothing. */
+bool ksk_trainer_loss(ksk_trainer *trainer, const ksk_batch *batch, double *loss, int64_t *tokens,
+                      ksk_error *err);
+
+/* The module as it is now; borrowed until the next update. Share it to keep it: an update then
+ * leaves it untouched. */
+const ksk_module *ksk_trainer_module(const ksk_trainer *trainer);
+
+/* Updates so far. */
+int64_t ksk_trainer_updates(const ksk_trainer *trainer);
+
+/* Writes all that an exact continuation needs (parameters, optimiser's state, count of updates) to
+ * a safetensors file, whole or not at all; and reads it back into a trainer made with the same type
+ * and options. Errors: BAD_FILE, BAD_FORMAT. */
+bool ksk_trainer_save(const ksk_trainer *trainer, const char *path, ksk_error *err);
+bool ksk_trainer_restore(ksk_trainer *trainer, const char *directory, const char *name,
+                         ksk_error *err);
+
+#endif
