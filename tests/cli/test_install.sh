@@ -40,6 +40,15 @@ libraries=$(dirname "$(find "$work/usr" -name libkaskad.so)")
 check_exit "compile" 0 cc -std=c17 -Wall -Werror -o "$work/use" "$work/use.c" $flags
 check_exit "run" 0 env LD_LIBRARY_PATH="$libraries" "$work/use"
 check_has "a message" "$(<"$work/out")" "1 "
+cat >"$work/use.cc" <<'END'
+#include <kaskad/kaskad.h>
+
+int main()
+{
+    ksk_error err{};
+    return ksk_model_load("nowhere", nullptr, &err) != nullptr;
+}
+END
 # shellcheck disable=SC2086
-check_exit "C++ takes the headers" 0 c++ -std=c++17 -x c++ -Wall -Werror -fsyntax-only "$work/use.c" $flags
+check_exit "C++" 0 c++ -std=c++17 -Wall -Wextra -Werror -o "$work/use" "$work/use.cc" $flags
 finish
