@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "kaskad/memory.h"
-#include "nn/module.h"
+#include "tensor/module.h"
 
 ksk_graph *ksk_graph_new(void)
 {

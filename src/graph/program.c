@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "kaskad/memory.h"
-#include "nn/module.h"
+#include "tensor/module.h"
 
 int32_t ksk_program_add(ksk_program *program, program_value value)
 {

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "kaskad/graph.h"
+#include "kaskad/extend.h"
 #include "kaskad/memory.h"
 #include "kaskad/random.h"
 
@@ -95,9 +95,28 @@ static void free_scene(scene *s)
     ksk_graph_free(s->graph);
 }
 
+/* Operations that a scene has compared. */
+static bool compared[64];
+
+static void note_operations(const scene *s)
+{
+    const ksk_compile_options plain = {.reference = true}; /* unfused, so each has its own step */
+    ksk_plan *plan = ksk_compile(s->graph, 1, &s->output, &plain, NULL);
+    char *text = ksk_plan_print(plan);
+    for (int i = 0; ksk_op_at(i); i++) {
+        char step[64] = "= ";
+        strcat(step, ksk_op_at(i)->name);
+        char *at = strstr(text, step);
+        compared[i] |= at && strchr("(+", at[strlen(step)]);
+    }
+    ksk_free(text);
+    ksk_plan_free(plan);
+}
+
 /* Fast equals plain within `tolerance`; one thread and two give the same bits. */
 static void check_scene(scene *s, double tolerance)
 {
+    note_operations(s);
     ksk_tensor *plain = run_scene(s, true, 1), *fast = run_scene(s, false, 1),
                *threaded = run_scene(s, false, 2);
     assert_true(ksk_tensor_equal(fast, threaded));
@@ -248,6 +267,21 @@ static void test_company(void **state)
     ksk_tensor_release(together);
 }
 
+static void test_training_operations(void **state)
+{
+    scene s = new_scene(65);
+    const ksk_sym x = matrix(&s, "rows", 33, 29), y = matrix(&s, "rows", 33, 17);
+    const ksk_sym key = add_input(&s, NULL, integers(2, 0, (const int32_t[]){7, 8}));
+    const ksk_sym product = ksk_matmul(ksk_dropout(x, key, 0.3F, 1), y, true, false);
+    int32_t numbers[29];
+    for (int i = 0; i < 29; i++)
+        numbers[i] = i * 5 % 17;
+    const ksk_sym targets = add_input(&s, NULL, integers(29, 0, numbers));
+    const ksk_sym loss = ksk_sum(ksk_cross_entropy(product, targets, 0.1F));
+    s.output = ksk_add(loss, ksk_sum(ksk_column_sum(product)));
+    check_scene(&s, 1e-5);
+}
+
 static void test_errors_stick(void **state)
 {
     scene s = new_scene(80);
@@ -291,6 +325,18 @@ static void test_inputs_are_checked(void **state)
     ksk_workspace_free(workspace);
     ksk_plan_free(plan);
     free_scene(&s);
+}
+
+/* Runs last: no operation may be registered that no scene above has compared. An append has one
+ * kernel, and its own test. */
+static void test_all_were_compared(void **state)
+{
+    for (int i = 0; ksk_op_at(i); i++)
+        if (!compared[i] && !ksk_op_at(i)->appends)
+            fail_msg("operation '%s' has no scene", ksk_op_at(i)->name);
+    assert_string_equal(ksk_op_find("linear")->name, "linear");
+    assert_null(ksk_op_find("no such operation"));
+    assert_null(ksk_op_at(-1));
 }
 
 /* Rows go to slots, stay there between runs, and the cache grows. */
@@ -358,6 +404,8 @@ int main(void)
         cmocka_unit_test(test_inputs_are_checked),
         cmocka_unit_test(test_cache),
         cmocka_unit_test(test_outputs_are_reused),
+        cmocka_unit_test(test_training_operations),
+        cmocka_unit_test(test_all_were_compared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

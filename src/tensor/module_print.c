@@ -2,7 +2,7 @@
 #include <inttypes.h>
 
 #include "base/string.h"
-#include "nn/module.h"
+#include "tensor/module.h"
 
 static void print_leaf(ksk_string *out, const ksk_module *module, size_t leaf, int indent)
 {

@@ -1,4 +1,4 @@
-#include "nn/module.h"
+#include "tensor/module.h"
 
 #include <limits.h>
 #include <math.h>

@@ -1,6 +1,6 @@
 /* The inside of a module, for the files that walk trees. */
-#ifndef KSK_NN_MODULE_H
-#define KSK_NN_MODULE_H
+#ifndef KSK_TENSOR_MODULE_H
+#define KSK_TENSOR_MODULE_H
 
 #include <stdatomic.h>
 

@@ -4,7 +4,7 @@
 
 #include "base/string.h"
 #include "kaskad/memory.h"
-#include "nn/module.h"
+#include "tensor/module.h"
 
 /* --- rebuilding ------------------------------------------------------------------------------ */
 
