@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "kaskad/memory.h"
-#include "nn/module.h"
+#include "tensor/module.h"
 #include "tensor/tensor.h"
 
 ksk_optimiser ksk_optimiser_defaults(ksk_optimiser_kind kind)
