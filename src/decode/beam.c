@@ -103,15 +103,16 @@ static void sort_best_first(beam *b)
 
 static float normalized(const beam *b, float sum, int length)
 {
-    return sum / (float)pow(length > 0 ? length : 1, (double)b->job.call->options->length_penalty);
+    return sum /
+           (float)pow(length > 0 ? length : 1, (double)b->job.request->options->length_penalty);
 }
 
 /* Generated tokens that count, `token` appended. */
 static int counted_length(const beam *b, int32_t token)
 {
     const int generated = b->job.now.length + 1 - b->job.prompt;
-    const bool drop = b->job.call->options->length_rule == KSK_LENGTH_WITHOUT_END &&
-                      token == b->job.call->scorer->end_id;
+    const bool drop = b->job.request->options->length_rule == KSK_LENGTH_WITHOUT_END &&
+                      token == b->job.request->scorer->end_id;
     return drop ? generated - 1 : generated;
 }
 
@@ -136,7 +137,7 @@ static bool finish(beam *b, ksk_nbest *best, const candidate *c, ksk_error *err)
  * best running sum. */
 static bool settled(const beam *b, const ksk_nbest *best, float running)
 {
-    const ksk_decode_options *const options = b->job.call->options;
+    const ksk_decode_options *const options = b->job.request->options;
     if (best->count < b->width)
         return false;
     if (options->early_stopping == KSK_STOP_AT_ONCE)
@@ -151,7 +152,7 @@ static bool settled(const beam *b, const ksk_nbest *best, float running)
 /* Sorts the candidates of a sentence into finished and running, and forks the rows that run. */
 static bool choose(beam *b, int sentence, ksk_error *err)
 {
-    ksk_nbest *const best = &b->job.call->results[sentence];
+    ksk_nbest *const best = &b->job.request->results[sentence];
     int running = 0;
     for (int rank = 0; rank < b->count; rank++) {
         const candidate *const c = &b->candidates[rank];
@@ -174,7 +175,7 @@ static bool choose(beam *b, int sentence, ksk_error *err)
 static bool step(beam *b, ksk_error *err)
 {
     ksk_job *const job = &b->job;
-    const int vocabulary = job->call->scorer->vocabulary;
+    const int vocabulary = job->request->scorer->vocabulary;
     float *logits;
     if (!ksk_job_step(job, &logits, err))
         return false;
@@ -202,9 +203,9 @@ static bool search(beam *b, ksk_error *err)
     while (b->job.now.count > 0)
         if (!step(b, err))
             return false;
-    for (int i = 0; i < b->job.call->sentences; i++) {
-        ksk_nbest *const best = &b->job.call->results[i];
-        while (best->count > b->job.call->options->n_best)
+    for (int i = 0; i < b->job.request->sentences; i++) {
+        ksk_nbest *const best = &b->job.request->results[i];
+        while (best->count > b->job.request->options->n_best)
             ksk_free(best->hypotheses[--best->count].ids);
     }
     return true;
@@ -229,7 +230,7 @@ static bool decode(ksk_l2r *scorer, int sentences, const int32_t *const *sources
                    const int *lengths, const ksk_decode_options *options, const uint64_t *numbers,
                    ksk_nbest *results, ksk_error *err)
 {
-    const ksk_call call = {scorer, sentences, sources, lengths, options, numbers, results};
+    const ksk_request request = {scorer, sentences, sources, lengths, options, numbers, results};
     if (!check(options, scorer, err))
         return false;
     const size_t width = (size_t)options->beams;
@@ -238,7 +239,7 @@ static bool decode(ksk_l2r *scorer, int sentences, const int32_t *const *sources
               .running = ksk_malloc(width * sizeof *b.running)};
     bool ok = (b.candidates && b.running) || ksk_fail_memory(err);
     if (ok)
-        ok = ksk_job_end(&b.job, ksk_job_begin(&b.job, &call, options->beams, NULL, 0, err) &&
+        ok = ksk_job_end(&b.job, ksk_job_begin(&b.job, &request, options->beams, NULL, 0, err) &&
                                      search(&b, err));
     ksk_free(b.candidates);
     ksk_free(b.running);

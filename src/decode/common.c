@@ -134,7 +134,7 @@ bool ksk_options_check(const ksk_decode_options *options, const ksk_l2r *scorer,
 
 /* --- the job --- */
 
-static bool rows_init(ksk_rows *rows, size_t capacity, size_t max_length)
+static bool rows_init(ksk_front *rows, size_t capacity, size_t max_length)
 {
     rows->ids = ksk_malloc(capacity * max_length * sizeof *rows->ids);
     rows->parents = ksk_malloc(capacity * sizeof *rows->parents);
@@ -144,7 +144,7 @@ static bool rows_init(ksk_rows *rows, size_t capacity, size_t max_length)
     return rows->ids && rows->parents && rows->tokens && rows->owners && rows->log_probs;
 }
 
-static void rows_free(ksk_rows *rows)
+static void rows_free(ksk_front *rows)
 {
     ksk_free(rows->ids);
     ksk_free(rows->parents);
@@ -153,35 +153,36 @@ static void rows_free(ksk_rows *rows)
     ksk_free(rows->log_probs);
 }
 
-static bool results_init(const ksk_call *call, int copies)
+static bool results_init(const ksk_request *request, int copies)
 {
-    for (int i = 0; i < call->sentences; i++) {
-        call->results[i].hypotheses = ksk_calloc((size_t)copies, sizeof(ksk_hypothesis));
-        if (!call->results[i].hypotheses)
+    for (int i = 0; i < request->sentences; i++) {
+        request->results[i].hypotheses = ksk_calloc((size_t)copies, sizeof(ksk_hypothesis));
+        if (!request->results[i].hypotheses)
             return false;
     }
     return true;
 }
 
-bool ksk_job_begin(ksk_job *job, const ksk_call *call, int copies, const ksk_processor *last,
+bool ksk_job_begin(ksk_job *job, const ksk_request *request, int copies, const ksk_processor *last,
                    int last_count, ksk_error *err)
 {
-    const ksk_decode_options *const options = call->options;
-    const ksk_l2r *const scorer = call->scorer;
-    *job = (ksk_job){.call = call, .copies = copies};
-    if (call->sentences < 0 || call->sentences > INT_MAX / copies)
+    const ksk_decode_options *const options = request->options;
+    const ksk_l2r *const scorer = request->scorer;
+    *job = (ksk_job){.request = request, .copies = copies};
+    if (request->sentences < 0 || request->sentences > INT_MAX / copies)
         return ksk_fail(err, KSK_BAD_ARGUMENT, "%d sentences with %d hypotheses each are too many",
-                        call->sentences, copies);
+                        request->sentences, copies);
     job->max_length = options->max_length ? options->max_length : scorer->max_target;
     job->prompt = 1 + options->prefix_length;
-    const size_t capacity = (size_t)call->sentences * (size_t)copies;
+    const size_t capacity = (size_t)request->sentences * (size_t)copies;
     if (!rows_init(&job->now, capacity, (size_t)job->max_length) ||
-        !rows_init(&job->next, capacity, (size_t)job->max_length) || !results_init(call, copies))
+        !rows_init(&job->next, capacity, (size_t)job->max_length) || !results_init(request, copies))
         return ksk_fail_memory(err);
     if (!ksk_chain_build(&job->chain, scorer, options, last, last_count, err))
         return false;
-    return call->sentences == 0 ||
-           call->scorer->start(call->scorer, call->sentences, call->sources, call->lengths, err);
+    return request->sentences == 0 ||
+           request->scorer->start(request->scorer, request->sentences, request->sources,
+                                  request->lengths, err);
 }
 
 bool ksk_job_end(ksk_job *job, bool ok)
@@ -189,12 +190,12 @@ bool ksk_job_end(ksk_job *job, bool ok)
     ksk_chain_free(&job->chain);
     rows_free(&job->now);
     rows_free(&job->next);
-    for (int i = 0; !ok && i < job->call->sentences; i++)
-        ksk_nbest_clear(&job->call->results[i]);
+    for (int i = 0; !ok && i < job->request->sentences; i++)
+        ksk_nbest_clear(&job->request->results[i]);
     return ok;
 }
 
-static int32_t *ids_of(const ksk_job *job, const ksk_rows *rows, int row)
+static int32_t *ids_of(const ksk_job *job, const ksk_front *rows, int row)
 {
     return rows->ids + (size_t)row * (size_t)job->max_length;
 }
@@ -202,12 +203,12 @@ static int32_t *ids_of(const ksk_job *job, const ksk_rows *rows, int row)
 /* Puts a row with the first `length` tokens of the prompt behind those in `next`. */
 static void append_prompt(ksk_job *job, int length, int32_t parent, int owner)
 {
-    ksk_rows *const next = &job->next;
+    ksk_front *const next = &job->next;
     const int row = next->count++;
     int32_t *const ids = ids_of(job, next, row);
-    ids[0] = job->call->scorer->start_id;
+    ids[0] = job->request->scorer->start_id;
     for (int i = 1; i < length; i++)
-        ids[i] = job->call->options->prefix[i - 1];
+        ids[i] = job->request->options->prefix[i - 1];
     next->length = length;
     next->parents[row] = parent;
     next->tokens[row] = ids[length - 1];
@@ -219,7 +220,7 @@ bool ksk_job_prompt(ksk_job *job, int copies, ksk_error *err)
 {
     for (int length = 1; length <= job->prompt; length++) {
         const int wide = length == job->prompt ? copies : 1;
-        for (int i = 0; i < job->call->sentences; i++)
+        for (int i = 0; i < job->request->sentences; i++)
             for (int c = 0; c < wide; c++)
                 append_prompt(job, length, length == 1 ? -1 - i : i, i * job->copies + c);
         ksk_job_advance(job);
@@ -232,7 +233,7 @@ bool ksk_job_prompt(ksk_job *job, int copies, ksk_error *err)
 
 bool ksk_job_step(ksk_job *job, float **logits, ksk_error *err)
 {
-    ksk_l2r *const scorer = job->call->scorer;
+    ksk_l2r *const scorer = job->request->scorer;
     return scorer->step(scorer, job->now.count, job->now.parents, job->now.tokens, logits, err);
 }
 
@@ -242,15 +243,15 @@ void ksk_job_process(const ksk_job *job, int row, float *values)
                          .length = job->now.length,
                          .max_length = job->max_length,
                          .values = values,
-                         .vocabulary = job->call->scorer->vocabulary};
+                         .vocabulary = job->request->scorer->vocabulary};
     for (int i = 0; i < job->chain.count; i++)
         job->chain.steps[i].process(job->chain.steps[i].settings, &scores);
 }
 
 void ksk_job_fork(ksk_job *job, int row, int32_t token, double log_prob)
 {
-    const ksk_rows *const now = &job->now;
-    ksk_rows *const next = &job->next;
+    const ksk_front *const now = &job->now;
+    ksk_front *const next = &job->next;
     const int child = next->count++;
     int32_t *const ids = ids_of(job, next, child);
     memcpy(ids, ids_of(job, now, row), (size_t)now->length * sizeof *ids);
@@ -264,7 +265,7 @@ void ksk_job_fork(ksk_job *job, int row, int32_t token, double log_prob)
 
 void ksk_job_advance(ksk_job *job)
 {
-    const ksk_rows old = job->now;
+    const ksk_front old = job->now;
     job->now = job->next;
     job->next = old;
     job->next.count = 0;
@@ -272,7 +273,7 @@ void ksk_job_advance(ksk_job *job)
 
 bool ksk_job_ends(const ksk_job *job, int32_t token)
 {
-    return token == job->call->scorer->end_id || job->now.length + 1 >= job->max_length;
+    return token == job->request->scorer->end_id || job->now.length + 1 >= job->max_length;
 }
 
 bool ksk_job_harvest(const ksk_job *job, int row, int32_t token, double log_prob, double score,
@@ -288,7 +289,7 @@ bool ksk_job_harvest(const ksk_job *job, int row, int32_t token, double log_prob
                                    .length = length,
                                    .log_prob = log_prob,
                                    .score = score,
-                                   .finished = token == job->call->scorer->end_id};
+                                   .finished = token == job->request->scorer->end_id};
     return true;
 }
 

@@ -2,7 +2,7 @@
  * the constraints on logits, and the results.
  *
  *     ksk_job job;
- *     if (ksk_job_begin(&job, &call, copies, err) && ksk_job_prompt(&job, err))
+ *     if (ksk_job_begin(&job, &request, copies, err) && ksk_job_prompt(&job, err))
  *         while (job.now.count > 0) {
  *             ksk_job_step(&job, &logits, err);
  *             … ksk_job_process and ksk_job_fork for each row …
@@ -16,7 +16,7 @@
 #include "kaskad/decode.h"
 
 /* The arguments of ksk_decoder.decode, borrowed. */
-typedef struct ksk_call {
+typedef struct ksk_request {
     ksk_l2r *scorer;
     int sentences;
     const int32_t *const *sources;
@@ -24,7 +24,7 @@ typedef struct ksk_call {
     const ksk_decode_options *options;
     const uint64_t *numbers;
     ksk_nbest *results;
-} ksk_call;
+} ksk_request;
 
 /* --- constraints on logits (processors.c) --- */
 
@@ -49,7 +49,7 @@ void ksk_log_softmax_row(float *values, int n);
 /* --- running hypotheses --- */
 
 /* Rows of a step. All rows are equally long. */
-typedef struct ksk_rows {
+typedef struct ksk_front {
     int count;
     int length;        /* tokens in each row of ids */
     int32_t *ids;      /* [capacity, max_length]: start, prefix, generated */
@@ -57,15 +57,15 @@ typedef struct ksk_rows {
     int32_t *tokens;   /* [capacity]: the last of each row's ids, not fed yet */
     int *owners;       /* [capacity]: sentence * copies + copy */
     double *log_probs; /* [capacity]: sum over the generated tokens */
-} ksk_rows;
+} ksk_front;
 
 typedef struct ksk_job {
-    const ksk_call *call;
+    const ksk_request *request;
     int copies;     /* most rows a sentence */
     int max_length; /* tokens, start included */
     int prompt;     /* tokens of start and prefix */
     ksk_chain chain;
-    ksk_rows now, next;
+    ksk_front now, next;
 } ksk_job;
 
 /* Checks the options against the scorer and each other. Errors: BAD_ARGUMENT names the option. */
@@ -74,7 +74,7 @@ bool ksk_options_check(const ksk_decode_options *options, const ksk_l2r *scorer,
 /* Checks everything, takes memory, starts the scorer and gives every sentence room for `copies`
  * hypotheses. `last` as in ksk_chain_build. End the job even after a failure. Errors: BAD_ARGUMENT,
  * OUT_OF_MEMORY, the scorer's. */
-bool ksk_job_begin(ksk_job *job, const ksk_call *call, int copies, const ksk_processor *last,
+bool ksk_job_begin(ksk_job *job, const ksk_request *request, int copies, const ksk_processor *last,
                    int last_count, ksk_error *err);
 
 /* Frees the job. Unless `ok`, clears the results too. Returns `ok`. */

@@ -12,7 +12,7 @@ static int32_t pick_best(void *state, const ksk_job *job, int row, float *values
 {
     (void)state;
     (void)row;
-    const int vocabulary = job->call->scorer->vocabulary;
+    const int vocabulary = job->request->scorer->vocabulary;
     int32_t best = -1;
     float top = -INFINITY;
     for (int32_t i = 0; i < vocabulary; i++)
@@ -29,7 +29,7 @@ static bool decode(ksk_l2r *scorer, int sentences, const int32_t *const *sources
                    const int *lengths, const ksk_decode_options *options, const uint64_t *numbers,
                    ksk_nbest *results, ksk_error *err)
 {
-    const ksk_call call = {scorer, sentences, sources, lengths, options, numbers, results};
+    const ksk_request request = {scorer, sentences, sources, lengths, options, numbers, results};
     if (!ksk_options_check(options, scorer, err))
         return false;
     if (options->n_best != 1)
@@ -38,7 +38,7 @@ static bool decode(ksk_l2r *scorer, int sentences, const int32_t *const *sources
                         options->n_best);
     ksk_job job;
     const bool ok =
-        ksk_job_begin(&job, &call, 1, NULL, 0, err) && ksk_walk(&job, pick_best, NULL, err);
+        ksk_job_begin(&job, &request, 1, NULL, 0, err) && ksk_walk(&job, pick_best, NULL, err);
     return ksk_job_end(&job, ok);
 }
 

@@ -8,6 +8,7 @@
 
 #include "decode/common.h"
 #include "kaskad/memory.h"
+#include "tensor/kernels.h"
 
 /* Tokens already there become less likely, each once however often it occurs. */
 static void penalize_repetition(const void *settings, ksk_scores *s)
@@ -80,17 +81,11 @@ static void renormalize(const void *settings, ksk_scores *s)
 
 void ksk_log_softmax_row(float *values, int n)
 {
-    float top = -INFINITY;
-    for (int i = 0; i < n; i++)
-        top = values[i] > top ? values[i] : top;
-    if (isinf(top) && top < 0)
-        return;
-    double sum = 0;
-    for (int i = 0; i < n; i++)
-        sum += expf(values[i] - top);
-    const float shift = (float)log(sum);
-    for (int i = 0; i < n; i++)
-        values[i] = values[i] - top - shift;
+    int first = 0;
+    while (first < n && !(values[first] > -INFINITY))
+        first++;
+    if (first < n)
+        ksk_kernels_best()->log_softmax(1, n, values, n, values, n);
 }
 
 static void add(ksk_chain *chain, bool wanted, ksk_processor processor)

@@ -120,9 +120,9 @@ static void keep_top_p(const void *settings, ksk_scores *s)
 static double uniform(const ksk_job *job, int row)
 {
     const int owner = job->now.owners[row];
-    const uint64_t sentence = job->call->numbers[owner / job->copies];
+    const uint64_t sentence = job->request->numbers[owner / job->copies];
     const uint64_t sample = (uint64_t)(owner % job->copies);
-    const ksk_key seed = ksk_key_from_seed(job->call->options->seed);
+    const ksk_key seed = ksk_key_from_seed(job->request->options->seed);
     const ksk_key key = ksk_key_split(ksk_key_split(seed, sentence), sample);
     return ksk_random_uniform_double(key, (uint64_t)(job->now.length - job->prompt));
 }
@@ -130,7 +130,7 @@ static double uniform(const ksk_job *job, int row)
 static int32_t draw(void *settings, const ksk_job *job, int row, float *values, double *log_prob)
 {
     const sampler *const state = settings;
-    const int vocabulary = job->call->scorer->vocabulary;
+    const int vocabulary = job->request->scorer->vocabulary;
     const double total = weigh(values, vocabulary, state->mass);
     const double target = uniform(job, row) * total;
     double below = 0;
@@ -163,9 +163,9 @@ static void sampler_free(sampler *state)
     ksk_free(state->order);
 }
 
-static bool sample(const ksk_call *call, sampler *state, ksk_error *err)
+static bool sample(const ksk_request *request, sampler *state, ksk_error *err)
 {
-    const ksk_decode_options *const options = call->options;
+    const ksk_decode_options *const options = request->options;
     ksk_processor warpers[3];
     int count = 0;
     if (options->temperature != 1)
@@ -175,7 +175,7 @@ static bool sample(const ksk_call *call, sampler *state, ksk_error *err)
     if (options->top_p < 1)
         warpers[count++] = (ksk_processor){"top_p", keep_top_p, state};
     ksk_job job;
-    const bool ok = ksk_job_begin(&job, call, options->n_best, warpers, count, err) &&
+    const bool ok = ksk_job_begin(&job, request, options->n_best, warpers, count, err) &&
                     ksk_walk(&job, draw, state, err);
     return ksk_job_end(&job, ok);
 }
@@ -184,7 +184,7 @@ static bool decode(ksk_l2r *scorer, int sentences, const int32_t *const *sources
                    const int *lengths, const ksk_decode_options *options, const uint64_t *numbers,
                    ksk_nbest *results, ksk_error *err)
 {
-    const ksk_call call = {scorer, sentences, sources, lengths, options, numbers, results};
+    const ksk_request request = {scorer, sentences, sources, lengths, options, numbers, results};
     if (!ksk_options_check(options, scorer, err))
         return false;
     if (options->temperature == 0)
@@ -192,7 +192,7 @@ static bool decode(ksk_l2r *scorer, int sentences, const int32_t *const *sources
                         "temperature is 0, which leaves nothing to chance; use the greedy decoder");
     sampler state;
     const bool ok =
-        sampler_init(&state, options, scorer->vocabulary, err) && sample(&call, &state, err);
+        sampler_init(&state, options, scorer->vocabulary, err) && sample(&request, &state, err);
     sampler_free(&state);
     return ok;
 }

@@ -13,16 +13,16 @@ static bool walk_row(ksk_job *job, int row, float *values, ksk_pick *pick, void 
     log_prob += job->now.log_probs[row];
     if (ksk_job_ends(job, token))
         return ksk_job_harvest(job, row, token, log_prob, log_prob,
-                               &job->call->results[sentence].hypotheses[copy], err);
+                               &job->request->results[sentence].hypotheses[copy], err);
     ksk_job_fork(job, row, token, log_prob);
     return true;
 }
 
 bool ksk_walk(ksk_job *job, ksk_pick *pick, void *state, ksk_error *err)
 {
-    const size_t vocabulary = (size_t)job->call->scorer->vocabulary;
-    for (int i = 0; i < job->call->sentences; i++)
-        job->call->results[i].count = job->copies;
+    const size_t vocabulary = (size_t)job->request->scorer->vocabulary;
+    for (int i = 0; i < job->request->sentences; i++)
+        job->request->results[i].count = job->copies;
     if (!ksk_job_prompt(job, job->copies, err))
         return false;
     while (job->now.count > 0) {
