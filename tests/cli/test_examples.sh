@@ -18,7 +18,7 @@ sed -i "s|^prefix=.*|prefix=$work/usr|" "$pc/kaskad.pc"
 flags=$(PKG_CONFIG_PATH=$pc pkg-config --cflags --libs kaskad)
 libraries=$(dirname "$(find "$work/usr" -name libkaskad.so)")
 # shellcheck disable=SC2086 # flags are several words
-check_exit "compile" 0 cc -std=c17 -Wall -Wextra -Werror -o "$work/parallax" \
+check_exit "compile" 0 cc -std=c17 -Wall -Werror -o "$work/parallax" \
     "$root/examples/parallax.c" $flags
 check_exit "run" 0 env LD_LIBRARY_PATH="$libraries" "$work/parallax"
 expected=$(sed -n '/^It prints$/,$p' "$root/docs/parallax.md" | sed -n '/^```$/,/^```$/p' | sed '1d;$d')
