@@ -120,10 +120,11 @@ typedef struct leaf_job {
     float *next_parameters, *next_first, *next_second;
     ksk_optimiser_kind kind;
     float scale, beta1, beta2, epsilon;
-    float decay;         /* added to the gradient, times the parameter */
-    float kept;          /* what a parameter is multiplied by before its step */
-    float step;          /* rate, corrected for the first moment's start at zero */
-    float inverse_root2; /* corrects the second moment's root likewise */
+    float fresh1, fresh2; /* 1 - beta, rounded once */
+    float decay;          /* added to the gradient, times the parameter */
+    float kept;           /* what a parameter is multiplied by before its step */
+    float step;           /* rate, corrected for the first moment's start at zero */
+    float inverse_root2;  /* corrects the second moment's root likewise */
 } leaf_job;
 
 static void sgd(void *context, int slice)
@@ -143,8 +144,8 @@ static void adam(void *context, int slice)
     for (int64_t i = slice_begin(&job->cut, slice); i < slice_end(&job->cut, slice); i++) {
         const float parameter = job->parameters[i];
         const float gradient = job->gradients[i] * job->scale + job->decay * parameter;
-        const float first = job->first[i] + (1 - job->beta1) * (gradient - job->first[i]);
-        const float second = job->beta2 * job->second[i] + (1 - job->beta2) * (gradient * gradient);
+        const float first = job->first[i] + job->fresh1 * (gradient - job->first[i]);
+        const float second = job->beta2 * job->second[i] + job->fresh2 * (gradient * gradient);
         const float root = sqrtf(second) * job->inverse_root2 + job->epsilon;
         job->next_first[i] = first;
         job->next_second[i] = second;
@@ -160,6 +161,8 @@ static leaf_job rule_of(const ksk_optimiser *optimiser, float scale, float rate,
                     .scale = scale,
                     .beta1 = (float)optimiser->beta1,
                     .beta2 = (float)optimiser->beta2,
+                    .fresh1 = (float)(1 - optimiser->beta1),
+                    .fresh2 = (float)(1 - optimiser->beta2),
                     .epsilon = (float)optimiser->epsilon,
                     .decay = apart ? 0 : (float)optimiser->weight_decay,
                     .kept = apart ? (float)(1 - (double)rate * optimiser->weight_decay) : 1,
