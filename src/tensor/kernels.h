@@ -60,6 +60,17 @@ struct ksk_kernels {
                          int64_t first, int64_t last, const ksk_epilogue *epilogue, float *y,
                          int64_t y_stride);
 
+    /* The two ends of a product that another library multiplies: rows of x rounded to bf16 (to
+     * nearest even; NaN stays NaN), and sums [m, n] turned into y. The integers of an int8 product
+     * become sums * (row scale * column scale) first, as in product_int8. */
+    void (*round_rows)(int64_t m, int64_t k, const float *x, int64_t x_stride, uint16_t *rounded,
+                       int64_t rounded_stride);
+    void (*finish_f32)(int64_t m, int64_t n, const float *sums, int64_t sums_stride,
+                       const ksk_epilogue *epilogue, float *y, int64_t y_stride);
+    void (*finish_int8)(int64_t m, int64_t n, const int32_t *sums, int64_t sums_stride,
+                        const float *row_scales, const float *column_scales,
+                        const ksk_epilogue *epilogue, float *y, int64_t y_stride);
+
     /* --- rows ---------------------------------------------------------------------------------
      * x and y may be the same memory. */
     void (*layer_norm)(int64_t m, int64_t n, const float *x, int64_t x_stride, const float *gain,

@@ -3,14 +3,16 @@
 #include <stdio.h>
 
 #include "kaskad/memory.h"
+#include "tensor/onednn.h"
 
 struct ksk_packed {
     const ksk_kernels *kernels;
     ksk_precision precision;
     int64_t n, k;
     size_t bytes;         /* of the weights */
-    void *weights;        /* as the kernel packs them */
+    void *weights;        /* as the kernel packs them; NULL when oneDNN holds them */
     float *column_scales; /* int8: [n] */
+    ksk_onednn *onednn;   /* NULL: the table's own kernels */
     char kernel[64];
 };
 
@@ -84,6 +86,12 @@ ksk_packed *ksk_packed_new(const ksk_kernels *kernels, ksk_precision precision, 
     packed->precision = precision;
     packed->n = n;
     packed->k = k;
+    packed->onednn = ksk_onednn_new(kernels, precision, n, k, weight, stride);
+    if (packed->onednn) {
+        packed->bytes = ksk_onednn_bytes(packed->onednn);
+        snprintf(packed->kernel, sizeof packed->kernel, "%s", ksk_onednn_name(packed->onednn));
+        return packed;
+    }
     snprintf(packed->kernel, sizeof packed->kernel, "%s %s", kernels->isa, names[precision]);
     if (!pack_own(packed, weight, stride)) {
         ksk_packed_free(packed);
@@ -97,6 +105,7 @@ void ksk_packed_free(ksk_packed *packed)
 {
     if (!packed)
         return;
+    ksk_onednn_free(packed->onednn);
     ksk_free(packed->column_scales);
     ksk_free(packed->weights);
     ksk_free(packed);
@@ -201,6 +210,8 @@ static size_t row_bytes(const ksk_packed *packed, int64_t m)
 
 size_t ksk_product_scratch(const ksk_packed *packed, int64_t m)
 {
+    if (packed->onednn)
+        return ksk_onednn_scratch(packed->onednn, m);
     if (packed->precision != KSK_PRECISION_INT8)
         return 0;
     return row_bytes(packed, m) + aligned_size((size_t)m * sizeof(float));
@@ -210,6 +221,10 @@ void ksk_product(const ksk_packed *packed, int64_t m, const float *x, int64_t x_
                  const ksk_epilogue *epilogue, float *y, int64_t y_stride, void *scratch,
                  ksk_pool *pool)
 {
+    if (packed->onednn) {
+        ksk_onednn_product(packed->onednn, m, x, x_stride, epilogue, y, y_stride, scratch, pool);
+        return;
+    }
     product_job job = {.packed = packed,
                        .kernels = packed->kernels,
                        .m = m,

@@ -2,12 +2,12 @@
 
 #include "tensor/kernels/math.h"
 
-INLINE void finish_row(ksk_activation kind, const float *sums, int columns, const float *bias,
-                       const float *residual, float *y)
+INLINE void finish_row_as(ksk_activation kind, int64_t n, const float *sums, const float *bias,
+                          const float *residual, float *y)
 {
-    for (int j = 0; j < columns; j += LANES) {
-        const int left = columns - j;
-        vfloat value = load(sums + j);
+    for (int64_t j = 0; j < n; j += LANES) {
+        const int64_t left = n - j;
+        vfloat value = load_upto(sums + j, left);
         if (bias)
             value += load_upto(bias + j, left);
         value = activated(kind, value);
@@ -17,43 +17,65 @@ INLINE void finish_row(ksk_activation kind, const float *sums, int columns, cons
     }
 }
 
-INLINE void finish_as(ksk_activation kind, const float *sums, int stride, region tile,
-                      const ksk_epilogue *epilogue, float *y, int64_t y_stride)
+/* The kind is looked at once a row, so that the loops inside are straight. */
+static void finish_row(ksk_activation kind, int64_t n, const float *sums, const float *bias,
+                       const float *residual, float *y)
 {
-    const float *bias = epilogue->bias ? epilogue->bias + tile.column : NULL;
-    for (int i = 0; i < tile.rows; i++) {
-        const int64_t row = tile.row + i;
-        const float *residual =
-            epilogue->residual ? epilogue->residual + row * epilogue->residual_stride + tile.column
-                               : NULL;
-        finish_row(kind, sums + (int64_t)i * stride, tile.columns, bias, residual,
-                   y + row * y_stride + tile.column);
+    switch (kind) {
+    case KSK_IDENTITY:
+        finish_row_as(KSK_IDENTITY, n, sums, bias, residual, y);
+        break;
+    case KSK_RELU:
+        finish_row_as(KSK_RELU, n, sums, bias, residual, y);
+        break;
+    case KSK_GELU:
+        finish_row_as(KSK_GELU, n, sums, bias, residual, y);
+        break;
+    case KSK_GELU_NEW:
+        finish_row_as(KSK_GELU_NEW, n, sums, bias, residual, y);
+        break;
+    case KSK_SILU:
+        finish_row_as(KSK_SILU, n, sums, bias, residual, y);
+        break;
+    case KSK_TANH:
+        finish_row_as(KSK_TANH, n, sums, bias, residual, y);
+        break;
     }
 }
 
-void KERNEL(finish)(const float *sums, int stride, region tile, const ksk_epilogue *epilogue,
-                    float *y, int64_t y_stride)
+void KERNEL(finish_f32)(int64_t m, int64_t n, const float *sums, int64_t sums_stride,
+                        const ksk_epilogue *epilogue, float *y, int64_t y_stride)
 {
-    static const ksk_epilogue nothing = {.activation = KSK_IDENTITY};
-    const ksk_epilogue *e = epilogue ? epilogue : &nothing;
-    switch (e->activation) { /* once a tile, so that the loops inside are straight */
-    case KSK_IDENTITY:
-        finish_as(KSK_IDENTITY, sums, stride, tile, e, y, y_stride);
-        break;
-    case KSK_RELU:
-        finish_as(KSK_RELU, sums, stride, tile, e, y, y_stride);
-        break;
-    case KSK_GELU:
-        finish_as(KSK_GELU, sums, stride, tile, e, y, y_stride);
-        break;
-    case KSK_GELU_NEW:
-        finish_as(KSK_GELU_NEW, sums, stride, tile, e, y, y_stride);
-        break;
-    case KSK_SILU:
-        finish_as(KSK_SILU, sums, stride, tile, e, y, y_stride);
-        break;
-    case KSK_TANH:
-        finish_as(KSK_TANH, sums, stride, tile, e, y, y_stride);
-        break;
+    for (int64_t i = 0; i < m; i++) {
+        const ksk_epilogue row = epilogue_at(epilogue, i, 0);
+        finish_row(row.activation, n, sums + i * sums_stride, row.bias, row.residual,
+                   y + i * y_stride);
     }
+}
+
+static void rescale(int64_t n, const int32_t *sums, float row_scale, const float *column_scales,
+                    float *scaled)
+{
+    for (int64_t j = 0; j < n; j += LANES) {
+        const int64_t left = n - j;
+        const vint whole = (vint)load_upto((const float *)(sums + j), left);
+        const vfloat scales = load_upto(column_scales + j, left) * row_scale;
+        store_upto(scaled + j, __builtin_convertvector(whole, vfloat) * scales, left);
+    }
+}
+
+void KERNEL(finish_int8)(int64_t m, int64_t n, const int32_t *sums, int64_t sums_stride,
+                         const float *row_scales, const float *column_scales,
+                         const ksk_epilogue *epilogue, float *y, int64_t y_stride)
+{
+    enum { chunk = 256 };
+    float scaled[chunk] __attribute__((aligned(64)));
+    for (int64_t i = 0; i < m; i++)
+        for (int64_t j = 0; j < n; j += chunk) {
+            const int64_t columns = n - j < chunk ? n - j : chunk;
+            const ksk_epilogue part = epilogue_at(epilogue, i, j);
+            rescale(columns, sums + i * sums_stride + j, row_scales[i], column_scales + j, scaled);
+            finish_row(part.activation, columns, scaled, part.bias, part.residual,
+                       y + i * y_stride + j);
+        }
 }

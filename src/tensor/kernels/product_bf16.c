@@ -32,6 +32,23 @@ void KERNEL(pack_bf16)(int64_t k, int64_t n, const float *b, int64_t row, int64_
     }
 }
 
+void KERNEL(round_rows)(int64_t m, int64_t k, const float *x, int64_t x_stride, uint16_t *rounded,
+                        int64_t rounded_stride)
+{
+    typedef uint16_t halves __attribute__((vector_size(2 * LANES)));
+    for (int64_t i = 0; i < m; i++, x += x_stride, rounded += rounded_stride)
+        for (int64_t p = 0; p < k; p += LANES) {
+            const int64_t left = k - p < LANES ? k - p : LANES;
+            const vfloat value = load_upto(x + p, left);
+            const vuint bits = (vuint)value, odd = bits >> 16 & 1;
+            const vuint nearest = (bits + 0x7fff + odd) >> 16, quiet = bits >> 16 | 0x40;
+            const vuint number = (vuint)(value == value);
+            const halves narrow =
+                __builtin_convertvector((nearest & number) | (quiet & ~number), halves);
+            memcpy(rounded + p, &narrow, (size_t)left * sizeof *rounded);
+        }
+}
+
 void KERNEL(product_bf16)(int64_t m, int64_t n, int64_t k, ksk_left a, const uint16_t *packed,
                           int64_t first, int64_t last, const ksk_epilogue *epilogue, float *y,
                           int64_t y_stride)

@@ -68,8 +68,9 @@ static void multiply_panels(int64_t m, int64_t n, int64_t k, ksk_left a, const E
         const int rows = tile_height(m, t);
         const ksk_left part = {a.data + row * a.row, a.row, a.column};
         kernels[rows][panels](k, part, packed + first * k * PANEL, sums);
-        const region tile = {row, column, rows, columns};
-        KERNEL(finish)(sums, panels * PANEL, tile, epilogue, y, y_stride);
+        const ksk_epilogue end = epilogue_at(epilogue, row, column);
+        KERNEL(finish_f32)
+        (rows, columns, sums, panels * PANEL, &end, y + row * y_stride + column, y_stride);
         row += rows;
     }
 }
@@ -82,13 +83,11 @@ static void multiply(int64_t m, int64_t n, int64_t k, ksk_left a, const ELEMENT 
     for (int64_t top = 0; top < m; top += block) {
         const int64_t rows = m - top < block ? m - top : block;
         const ksk_left part = {a.data + top * a.row, a.row, a.column};
-        ksk_epilogue shifted = epilogue ? *epilogue : (ksk_epilogue){.activation = KSK_IDENTITY};
-        if (shifted.residual)
-            shifted.residual += top * shifted.residual_stride;
+        const ksk_epilogue end = epilogue_at(epilogue, top, 0);
         const int together = panels_together(rows);
         for (int64_t panel = first; panel < last;) {
             const int panels = last - panel >= together ? together : 1;
-            multiply_panels(rows, n, k, part, packed, panel, panels, &shifted, y + top * y_stride,
+            multiply_panels(rows, n, k, part, packed, panel, panels, &end, y + top * y_stride,
                             y_stride);
             panel += panels;
         }

@@ -141,19 +141,6 @@ static tile_kernel *const kernels[TALLEST + 1][WIDEST + 1] = {
 #undef TILE
 };
 
-/* Integers become floats in place, times both scales. */
-static void rescale(int rows, int vectors, const float *row_scales, const float *column_scales,
-                    int columns, vint *sums)
-{
-    for (int j = 0; j < vectors && j * LANES < columns; j++) {
-        const vfloat scales = load_upto(column_scales + j * LANES, columns - j * LANES);
-        for (int i = 0; i < rows; i++) {
-            vint *sum = sums + i * vectors + j;
-            *sum = (vint)(__builtin_convertvector(*sum, vfloat) * (scales * row_scales[i]));
-        }
-    }
-}
-
 void KERNEL(product_int8)(int64_t m, int64_t n, int64_t k, const int8_t *q, int64_t q_stride,
                           const float *row_scales, const void *packed, const float *column_scales,
                           int64_t first, int64_t last, const ksk_epilogue *epilogue, float *y,
@@ -171,9 +158,10 @@ void KERNEL(product_int8)(int64_t m, int64_t n, int64_t k, const int8_t *q, int6
             const int rows = tile_height(m, t);
             kernels[rows][panels](steps, q + row * q_stride, q_stride, weights + column * steps,
                                   sums);
-            rescale(rows, 2 * panels, row_scales + row, column_scales + column, columns, sums);
-            const region tile = {row, column, rows, columns};
-            KERNEL(finish)((const float *)sums, panels * PANEL, tile, epilogue, y, y_stride);
+            const ksk_epilogue end = epilogue_at(epilogue, row, column);
+            KERNEL(finish_int8)
+            (rows, columns, (const int32_t *)sums, panels * PANEL, row_scales + row,
+             column_scales + column, &end, y + row * y_stride + column, y_stride);
             row += rows;
         }
         panel += panels;

@@ -31,12 +31,14 @@
 #define KERNEL(name)        KSK_PASTE(ksk, KSK_ISA, name)
 
 /* Every member of the table is a function of that name and type. */
+/* clang-format off */
 #define EACH_KERNEL(MEMBER)                                                                        \
-    MEMBER(pack_f32)                                                                               \
-    MEMBER(pack_bf16) MEMBER(product_f32) MEMBER(product_bf16) MEMBER(pack_int8_size)              \
-        MEMBER(pack_int8) MEMBER(quantize_rows) MEMBER(product_int8) MEMBER(layer_norm)            \
-            MEMBER(log_softmax) MEMBER(activate) MEMBER(add) MEMBER(multiply) MEMBER(scale)        \
-                MEMBER(attention)
+    MEMBER(pack_f32) MEMBER(pack_bf16) MEMBER(product_f32) MEMBER(product_bf16)                    \
+    MEMBER(pack_int8_size) MEMBER(pack_int8) MEMBER(quantize_rows) MEMBER(product_int8)            \
+    MEMBER(round_rows) MEMBER(finish_f32) MEMBER(finish_int8) MEMBER(layer_norm)                   \
+    MEMBER(log_softmax) MEMBER(activate) MEMBER(add) MEMBER(multiply) MEMBER(scale)                \
+    MEMBER(attention)
+/* clang-format on */
 #define MEMBER(name) __typeof__(*((ksk_kernels *)NULL)->name) KERNEL(name);
 EACH_KERNEL(MEMBER)
 #undef MEMBER
@@ -121,15 +123,13 @@ INLINE vfloat fused(vfloat a, vfloat b, vfloat c)
 INLINE vfloat load_part(const float *from, int64_t count)
 {
     vfloat value = {0};
-    for (int64_t i = 0; i < count; i++)
-        value[i] = from[i];
+    memcpy(&value, from, (size_t)count * sizeof *from);
     return value;
 }
 
 INLINE void store_part(float *to, vfloat value, int64_t count)
 {
-    for (int64_t i = 0; i < count; i++)
-        to[i] = value[i];
+    memcpy(to, &value, (size_t)count * sizeof *to);
 }
 
 INLINE vfloat fused(vfloat a, vfloat b, vfloat c)

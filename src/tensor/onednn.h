@@ -1,0 +1,32 @@
+/* Products in bf16 and int8 by oneDNN, where the processor has instructions for them. */
+#ifndef KSK_TENSOR_ONEDNN_H
+#define KSK_TENSOR_ONEDNN_H
+
+#include "base/pool.h"
+#include "tensor/kernels.h"
+
+typedef struct ksk_onednn ksk_onednn;
+
+/* Weights [n, k] with `stride`, packed by oneDNN for y = x · weightᵀ; NULL when the table's own
+ * kernels are to be used: f32, a processor without the instructions, a lower table asked for, an
+ * implementation whose rows change with their company, no memory. Caller frees. */
+ksk_onednn *ksk_onednn_new(const ksk_kernels *kernels, ksk_precision precision, int64_t n,
+                           int64_t k, const float *weight, int64_t stride);
+
+/* The same whatever the processor and the implementation, so that a test can look at the numbers;
+ * NULL only where oneDNN cannot multiply in that precision at all. */
+ksk_onednn *ksk_onednn_forced(const ksk_kernels *kernels, ksk_precision precision, int64_t n,
+                              int64_t k, const float *weight, int64_t stride);
+
+void ksk_onednn_free(ksk_onednn *onednn); /* NULL is fine */
+
+size_t ksk_onednn_bytes(const ksk_onednn *onednn);
+const char *ksk_onednn_name(const ksk_onednn *onednn); /* of the implementation, "brg:…" */
+
+/* Scratch bytes for m rows, and the product, as in product.h. */
+size_t ksk_onednn_scratch(const ksk_onednn *onednn, int64_t m);
+void ksk_onednn_product(const ksk_onednn *onednn, int64_t m, const float *x, int64_t x_stride,
+                        const ksk_epilogue *epilogue, float *y, int64_t y_stride, void *scratch,
+                        ksk_pool *pool);
+
+#endif
