@@ -82,7 +82,10 @@ ksk_translator *ksk_translator_new(const ksk_model *model, const ksk_translate_o
     if (plans)
         translator->scorer =
             ksk_seq2seq_scorer_new(plans, &model->rules, translator->options.threads, err);
-    if (translator->scorer)
+    /* Decoding nothing checks the options, here rather than at the first line. */
+    if (translator->scorer &&
+        translator->decoder->decode(translator->scorer, 0, NULL, NULL, &translator->options.decode,
+                                    NULL, NULL, err))
         return translator;
     ksk_translator_free(translator);
     return NULL;

@@ -134,6 +134,11 @@ static void set_number(float *option, double given)
         *option = (float)given;
 }
 
+static bool searches(const settings *s)
+{
+    return s->decoder == NOT_GIVEN || !strcmp(decoder_names[s->decoder], "beam");
+}
+
 static ksk_translate_options translate_options(const settings *s, const ksk_model *model,
                                                const int32_t *prefix, int prefix_length)
 {
@@ -149,8 +154,7 @@ static ksk_translate_options translate_options(const settings *s, const ksk_mode
     t.split_sentences = s->split;
     if (s->long_rule != NOT_GIVEN)
         t.long_lines = s->long_rule ? KSK_LONG_ERROR : KSK_LONG_SPLIT;
-    const bool searches = s->decoder == NOT_GIVEN || !strcmp(decoder_names[s->decoder], "beam");
-    set_int(&d->beams, s->beams != NOT_GIVEN || searches ? s->beams : 1);
+    set_int(&d->beams, searches(s) ? s->beams : 1);
     set_int(&d->n_best, s->n_best);
     set_number(&d->length_penalty, s->length_penalty);
     if (s->early_stopping != NOT_GIVEN)
@@ -340,6 +344,11 @@ static int run(int argc, char **argv)
         return status;
     if (s.prefix && !read_prefix(s.prefix, prefix, &prefix_length))
         return KSK_EXIT_USAGE;
+    if (s.beams > 1 && !searches(&s)) {
+        ksk_complain("--beam %d goes with --decode beam, not with %s", s.beams,
+                     decoder_names[s.decoder]);
+        return KSK_EXIT_USAGE;
+    }
     ksk_error err = {0};
     const ksk_load_options load = {.precision = (ksk_precision)s.precision};
     ksk_model *model = ksk_model_load(s.model, &load, &err);

@@ -129,6 +129,12 @@ check_has "the line is named" "$(<"$work/err")" "line 2: "
 check "short output" "$(translate --json --max-length 4 <<<"$(head -n 1 "$work/de")" |
     grep -c '"finished": false')" 1
 check "--split" "$(translate --split <<<"Hallo! Hallo!")" "$hello $hello"
-check_exit "more hypotheses than beams" 1 \
-    bash -c "echo Hallo | '$program' translate -m '$model' --beam 2 --n-best 3"
+
+# --- options that only the model can judge are refused before any input is read ---
+for options in "--beam 2 --n-best 3" "--max-length 513" "--min-length 300" "--prefix-ids 8000"; do
+    # shellcheck disable=SC2086
+    check_exit "$options" 1 "$program" translate -m "$model" $options </dev/null
+    [[ $(<"$work/err") != *line* && $(<"$work/out") == "" ]]
+    check "said without a line: $options" $? 0
+done
 finish

@@ -51,6 +51,8 @@ done
 check_exit "--decode of another kind" 2 "$program" translate -m x --decode gredy
 check_has "choices named" "$(<"$work/err")" "greedy|beam|sample"
 
+check_exit "beams without beam search" 2 "$program" translate -m x --decode greedy --beam 5
+
 check_exit "no such model" 1 "$program" translate -m "$work/none" </dev/null
 check_has "the missing model is named" "$(<"$work/err")" "$work/none"
 check_exit "no such model to inspect" 1 "$program" inspect "$work/none"
