@@ -101,13 +101,20 @@ static bool exists(const char *directory, const char *name)
     return found;
 }
 
-static bool vocabulary_fits(const ksk_model *model, ksk_error *err)
+static bool side_fits(const ksk_model *model, const char *file, int tokens, const char *setting,
+                      int vocabulary, ksk_error *err)
 {
-    const int tokens = ksk_tokenizer_size(model->tokenizer);
-    return tokens <= model->rules.source_vocabulary ||
-           ksk_fail(err, KSK_BAD_FORMAT,
-                    "%s: vocab.json has %d tokens, config.json says vocab_size %d",
-                    model->directory, tokens, model->rules.source_vocabulary);
+    return tokens <= vocabulary ||
+           ksk_fail(err, KSK_BAD_FORMAT, "%s: %s has %d tokens, config.json says %s %d",
+                    model->directory, file, tokens, setting, vocabulary);
+}
+
+static bool vocabularies_fit(const ksk_model *model, ksk_error *err)
+{
+    return side_fits(model, "vocab.json", ksk_tokenizer_source_size(model->tokenizer), "vocab_size",
+                     model->rules.source_vocabulary, err) &&
+           side_fits(model, "the target's vocabulary", ksk_tokenizer_target_size(model->tokenizer),
+                     "decoder_vocab_size", model->rules.vocabulary, err);
 }
 
 static bool load(ksk_model *model, ksk_error *err)
@@ -121,7 +128,7 @@ static bool load(ksk_model *model, ksk_error *err)
     if (!load_module(model, err) || !ksk_model_read_rules(model, err))
         return false;
     model->tokenizer = ksk_tokenizer_load(model->directory, err);
-    return model->tokenizer && vocabulary_fits(model, err);
+    return model->tokenizer && vocabularies_fit(model, err);
 }
 
 ksk_model *ksk_model_load(const char *directory, const ksk_load_options *options, ksk_error *err)

@@ -18,6 +18,7 @@ typedef struct side {
     ksk_sentencepiece *model;
     ksk_vocabulary *vocabulary;
     int32_t unknown;
+    int32_t limit; /* one more than the largest id */
 } side;
 
 struct ksk_tokenizer {
@@ -25,7 +26,6 @@ struct ksk_tokenizer {
     side source, target; /* target.vocabulary may be source.vocabulary */
     ksk_specials specials;
     bool separate, clean_up, split_specials, lossless;
-    int32_t limit; /* one more than the largest id */
 };
 
 /* --- loading ---- */
@@ -83,14 +83,18 @@ static int32_t larger(int32_t a, int32_t b)
     return a > b ? a : b;
 }
 
+static void set_limit(side *of, const ksk_specials *specials)
+{
+    of->limit = ksk_vocabulary_limit(of->vocabulary);
+    for (size_t i = 0; i < specials->count; i++)
+        of->limit = larger(of->limit, specials->list[i].id + 1);
+}
+
 static bool number_specials(ksk_tokenizer *tokenizer, ksk_error *err)
 {
     const ksk_specials *specials = &tokenizer->specials;
-    int32_t limit = larger(ksk_vocabulary_limit(tokenizer->source.vocabulary),
-                           ksk_vocabulary_limit(tokenizer->target.vocabulary));
-    for (size_t i = 0; i < specials->count; i++)
-        limit = larger(limit, specials->list[i].id + 1);
-    tokenizer->limit = limit;
+    set_limit(&tokenizer->source, specials);
+    set_limit(&tokenizer->target, specials);
     return find_unknown(&tokenizer->source, specials->unknown, "vocab.json", err) &&
            find_unknown(&tokenizer->target, specials->unknown,
                         tokenizer->separate ? "target_vocab.json" : "vocab.json", err);
@@ -142,7 +146,17 @@ void ksk_tokenizer_free(ksk_tokenizer *tokenizer)
 
 int ksk_tokenizer_size(const ksk_tokenizer *tokenizer)
 {
-    return tokenizer->limit;
+    return larger(tokenizer->source.limit, tokenizer->target.limit);
+}
+
+int ksk_tokenizer_source_size(const ksk_tokenizer *tokenizer)
+{
+    return tokenizer->source.limit;
+}
+
+int ksk_tokenizer_target_size(const ksk_tokenizer *tokenizer)
+{
+    return tokenizer->target.limit;
 }
 
 int32_t ksk_tokenizer_end_id(const ksk_tokenizer *tokenizer)

@@ -39,8 +39,10 @@ typedef struct ksk_ids {
 ksk_tokenizer *ksk_tokenizer_load(const char *directory, ksk_error *err);
 void ksk_tokenizer_free(ksk_tokenizer *tokenizer);
 
-/* One more than the largest id. */
+/* One more than the largest id: of both sides, of one. */
 int ksk_tokenizer_size(const ksk_tokenizer *tokenizer);
+int ksk_tokenizer_source_size(const ksk_tokenizer *tokenizer);
+int ksk_tokenizer_target_size(const ksk_tokenizer *tokenizer);
 
 /* The ids of the end, padding and unknown tokens. */
 int32_t ksk_tokenizer_end_id(const ksk_tokenizer *tokenizer);
