@@ -101,8 +101,8 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole),    cmocka_unit_test(test_shifted),
-        cmocka_unit_test(test_none),     cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_whole),  cmocka_unit_test(test_shifted),
+        cmocka_unit_test(test_none),   cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

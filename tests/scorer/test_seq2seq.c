@@ -13,8 +13,8 @@
 
 enum { most_sentences = 9, most_tokens = 32, most_vocabulary = 128, most_rows = 24 };
 
-static const char *const directories[] = {
-    KSK_FIXTURES "/marian/opus", KSK_FIXTURES "/marian/split", KSK_FIXTURES "/marian/tiny"};
+static const char *const directories[] = {KSK_FIXTURES "/marian/opus", KSK_FIXTURES "/marian/split",
+                                          KSK_FIXTURES "/marian/tiny"};
 static ksk_model *models[3];
 
 static int load_models(void **state)
@@ -52,8 +52,7 @@ static void make_sentences(sentences *s, uint64_t seed, int vocabulary)
         const ksk_key key = ksk_key_split(ksk_key_from_seed(seed), (uint64_t)i);
         s->lengths[i] = 1 + (int)(ksk_random_bits(key, 0) % most_tokens);
         for (int j = 0; j < s->lengths[i]; j++)
-            s->ids[i][j] =
-                (int32_t)(ksk_random_bits(key, (uint64_t)j + 1) % (uint32_t)vocabulary);
+            s->ids[i][j] = (int32_t)(ksk_random_bits(key, (uint64_t)j + 1) % (uint32_t)vocabulary);
         s->pointers[i] = s->ids[i];
     }
 }
@@ -94,8 +93,7 @@ static void score_by_steps(ksk_l2r *scorer, const sentences *sources, const sent
                            double log_probs[most_sentences][most_tokens])
 {
     int32_t before[most_sentences];
-    assert_true(
-        scorer->start(scorer, most_sentences, sources->pointers, sources->lengths, NULL));
+    assert_true(scorer->start(scorer, most_sentences, sources->pointers, sources->lengths, NULL));
     for (int step = 0, old = 0; step < most_tokens; step++) {
         int32_t parents[most_sentences], tokens[most_sentences], now[most_sentences];
         int rows = 0;
@@ -112,8 +110,8 @@ static void score_by_steps(ksk_l2r *scorer, const sentences *sources, const sent
         assert_true(scorer->step(scorer, rows, parents, tokens, &logits, NULL));
         for (int r = 0; r < rows; r++)
             log_probs[now[r]][step] =
-                log_probability(logits + (size_t)r * (size_t)scorer->vocabulary,
-                                scorer->vocabulary, targets->ids[now[r]][step]);
+                log_probability(logits + (size_t)r * (size_t)scorer->vocabulary, scorer->vocabulary,
+                                targets->ids[now[r]][step]);
         memcpy(before, now, sizeof before);
         old = rows;
     }
@@ -132,15 +130,15 @@ static void compare_ways(const ksk_model *model, const ksk_compile_options *opti
     double by_steps[most_sentences][most_tokens];
     float at_once[most_sentences * most_tokens];
     score_by_steps(scorer, &sources, &targets, by_steps);
-    assert_true(ksk_seq2seq_score(whole, &model->rules, workspace, most_sentences,
-                                  sources.pointers, sources.lengths, targets.pointers,
-                                  targets.lengths, at_once, NULL));
+    assert_true(ksk_seq2seq_score(whole, &model->rules, workspace, most_sentences, sources.pointers,
+                                  sources.lengths, targets.pointers, targets.lengths, at_once,
+                                  NULL));
     const float *next = at_once;
     for (int i = 0; i < most_sentences; i++)
         for (int j = 0; j < targets.lengths[i]; j++, next++)
             if (!(fabs((double)*next - by_steps[i][j]) <= 1e-5))
-                fail_msg("sentence %d, token %d: %.7f at once, %.7f by steps", i, j,
-                         (double)*next, by_steps[i][j]);
+                fail_msg("sentence %d, token %d: %.7f at once, %.7f by steps", i, j, (double)*next,
+                         by_steps[i][j]);
     ksk_workspace_free(workspace);
     scorer->free(scorer);
     ksk_seq2seq_plans_free(steps);
@@ -204,8 +202,7 @@ static void compare_company(const ksk_model *model, ksk_precision precision, int
     ksk_seq2seq_plans *plans =
         make_plans(model, KSK_TO_GENERATE, &(ksk_compile_options){.precision = precision});
     ksk_l2r *together = make_scorer(model, plans, threads), *alone = make_scorer(model, plans, 1);
-    assert_true(
-        together->start(together, most_sentences, sources.pointers, sources.lengths, NULL));
+    assert_true(together->start(together, most_sentences, sources.pointers, sources.lengths, NULL));
     for (int step = 0, rows = 0; step < most_tokens; step++) {
         int32_t parents[most_rows], tokens[most_rows];
         const ksk_key key = ksk_key_split(ksk_key_from_seed(8), (uint64_t)step);
@@ -335,8 +332,7 @@ static bool compile_and_step(void *context, ksk_error *err)
     ksk_l2r *scorer = plans ? ksk_seq2seq_scorer_new(plans, &model->rules, 2, err) : NULL;
     const bool ok =
         scorer && scorer->start(scorer, 1, &source, &(const int){3}, err) &&
-        scorer->step(scorer, 2, (const int32_t[]){-1, -1}, (const int32_t[]){1, 2}, &logits,
-                     err) &&
+        scorer->step(scorer, 2, (const int32_t[]){-1, -1}, (const int32_t[]){1, 2}, &logits, err) &&
         scorer->step(scorer, 3, (const int32_t[]){0, 1, 0}, (const int32_t[]){1, 2, 3}, &logits,
                      err);
     if (scorer)
@@ -353,12 +349,9 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_steps_and_whole_targets),
-        cmocka_unit_test(test_rows_in_any_company),
-        cmocka_unit_test(test_scores_in_any_company),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_wrong_targets),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_steps_and_whole_targets), cmocka_unit_test(test_rows_in_any_company),
+        cmocka_unit_test(test_scores_in_any_company),   cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_wrong_targets),           cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, load_models, free_models);
 }

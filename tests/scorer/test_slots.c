@@ -63,8 +63,7 @@ static int choose_parents(const model *m, ksk_key key, int32_t *parents)
     for (int i = 0; i < rows; i++) {
         const uint32_t bits = ksk_random_bits(key, (uint64_t)i + 1);
         const int parent = m->count ? (int)(bits / 8 % (uint32_t)m->count) : -1;
-        const bool begins =
-            m->count == 0 || bits % 8 == 0 || m->rows[parent].length == most_length;
+        const bool begins = m->count == 0 || bits % 8 == 0 || m->rows[parent].length == most_length;
         parents[i] = begins ? -1 - (int32_t)(bits % 5) : parent;
     }
     return rows;
