@@ -11,7 +11,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-enum { reference_most_ids = 64 };
+enum { reference_most_ids = 256 };
 
 typedef struct id_list {
     int32_t at[reference_most_ids];
