@@ -142,6 +142,9 @@ typedef struct product_job {
 /* About 10 µs of one thread's work; less is not worth waking another for. */
 enum { least_work = 100000 };
 
+/* Elements that are worth two threads when a row is only copied, packed or quantised. */
+enum { least_copy = 50000 };
+
 /* Slice i of `count` units, in as equal parts as can be. */
 static int64_t cut(int64_t count, int slice, int slices)
 {
@@ -217,6 +220,35 @@ size_t ksk_product_scratch(const ksk_packed *packed, int64_t m)
     return row_bytes(packed, m) + aligned_size((size_t)m * sizeof(float));
 }
 
+/* Where int8 rows and their scales go; `slices` as in product_job. */
+typedef struct quantize_job {
+    const ksk_packed *packed;
+    int64_t m;
+    const float *x;
+    int64_t x_stride;
+    int8_t *q;
+    float *row_scales;
+    int slices;
+} quantize_job;
+
+static void quantize_slice(void *context, int slice)
+{
+    const quantize_job *job = context;
+    const int64_t k = job->packed->k, first = cut(job->m, slice, job->slices);
+    job->packed->kernels->quantize_rows(
+        cut(job->m, slice + 1, job->slices) - first, k, job->x + first * job->x_stride,
+        job->x_stride, job->q + first * padded_k(k), padded_k(k), job->row_scales + first);
+}
+
+static void quantize(const ksk_packed *packed, int64_t m, const float *x, int64_t x_stride,
+                     int8_t *q, float *row_scales, ksk_pool *pool)
+{
+    quantize_job job = {packed, m, x, x_stride, q, row_scales, 1};
+    if (m * packed->k >= least_copy)
+        job.slices = ksk_pool_threads(pool);
+    ksk_pool_run(pool, job.slices, quantize_slice, &job);
+}
+
 void ksk_product(const ksk_packed *packed, int64_t m, const float *x, int64_t x_stride,
                  const ksk_epilogue *epilogue, float *y, int64_t y_stride, void *scratch,
                  ksk_pool *pool)
@@ -238,8 +270,7 @@ void ksk_product(const ksk_packed *packed, int64_t m, const float *x, int64_t x_
     if (packed->precision == KSK_PRECISION_INT8) {
         int8_t *q = scratch;
         float *row_scales = (float *)((char *)scratch + row_bytes(packed, m));
-        packed->kernels->quantize_rows(m, packed->k, x, x_stride, q, padded_k(packed->k),
-                                       row_scales);
+        quantize(packed, m, x, x_stride, q, row_scales, pool);
         job.q = q;
         job.row_scales = row_scales;
     }
@@ -313,7 +344,7 @@ void ksk_product_plain(const ksk_kernels *kernels, int64_t m, int64_t n, int64_t
     packing_job packing = {kernels, m, n, k, b, row, column, scratch, a, NULL, 1};
     if (wants_rows(kernels, n, a))
         packing.rows = (float *)((char *)scratch + packed_size(kernels, n, k));
-    if (n * k >= least_work / 2)
+    if (n * k + m * k >= least_copy)
         packing.slices = ksk_pool_threads(pool);
     ksk_pool_run(pool, packing.slices, pack_slice, &packing);
 

@@ -64,13 +64,13 @@ static void check_packed(const ksk_kernels *kernels, ksk_precision precision, in
  * threads and fewer. */
 static void test_packed(void **state)
 {
-    const int64_t shapes[][3] = {
-        {3, 53, 37}, {1, 401, 307}, {2, 701, 303}, {65, 19, 131}, {17, 301, 75}};
+    const int64_t shapes[][3] = {{3, 53, 37},   {1, 401, 307}, {2, 701, 303},
+                                 {65, 19, 131}, {17, 301, 75}, {211, 37, 301}};
     ksk_pool *two = ksk_pool_new(2, NULL), *three = ksk_pool_new(3, NULL);
     for (int i = 0; i < 3; i++) {
         const ksk_kernels *kernels = ksk_kernels_named(isas[i]);
         for (int p = 0; kernels && p < 3; p++)
-            for (int s = 0; s < 5; s++)
+            for (int s = 0; s < 6; s++)
                 check_packed(kernels, precisions[p], shapes[s][0], shapes[s][1], shapes[s][2],
                              s & 1 ? two : three);
     }
