@@ -26,6 +26,15 @@ typedef struct ksk_left {
     int64_t row, column;
 } ksk_left;
 
+/* What the gradient of attention reads and writes. */
+typedef struct ksk_attention_matrices {
+    const float *q, *k, *v, *dy;
+    int64_t q_stride, k_stride, v_stride, dy_stride;
+    float *dq, *dk, *dv;
+    int64_t dq_stride, dk_stride, dv_stride;
+    const int32_t *spans, *index;
+} ksk_attention_matrices;
+
 struct ksk_kernels {
     const char *isa; /* "scalar", "avx2", "avx512" */
     int panel;       /* columns of a panel of packed weights */
@@ -94,6 +103,40 @@ struct ksk_kernels {
                       const float *q, int64_t q_stride, const float *k, int64_t k_stride,
                       const float *v, int64_t v_stride, const int32_t *spans, const int32_t *index,
                       float *scores, float *y, int64_t y_stride);
+
+    /* --- training -----------------------------------------------------------------------------
+     * With norm = log of the sum of e^x over a row:
+     * loss = (1 - smoothing) (norm - x[target]) + smoothing (norm - mean of x). */
+    void (*cross_entropy)(int64_t m, int64_t n, const float *x, int64_t x_stride,
+                          const int32_t *targets, float smoothing, float *loss, float *norm);
+    /* dx, which may be x, from the norms of the rows and the gradient dy of each row's loss. */
+    void (*cross_entropy_grad)(int64_t m, int64_t n, const float *x, int64_t x_stride,
+                               const int32_t *targets, const float *norm, const float *dy,
+                               float smoothing, float *dx, int64_t dx_stride);
+    /* y = log_softmax(x) and dy → dx, which may be dy. */
+    void (*log_softmax_grad)(int64_t m, int64_t n, const float *y, int64_t y_stride,
+                             const float *dy, int64_t dy_stride, float *dx, int64_t dx_stride);
+    /* dx may be x or dy. The sums over rows are added to dgain and dbias. */
+    void (*layer_norm_grad)(int64_t m, int64_t n, const float *x, int64_t x_stride,
+                            const float *gain, float epsilon, const float *dy, int64_t dy_stride,
+                            float *dx, int64_t dx_stride, float *dgain, float *dbias);
+    /* dx may be x or dy. */
+    void (*activate_grad)(int64_t m, int64_t n, ksk_activation kind, const float *x,
+                          int64_t x_stride, const float *dy, int64_t dy_stride, float *dx,
+                          int64_t dx_stride);
+    /* Rows [first, last) of the head in columns [column, column + width): dq is written, dk and dv
+     * are added to, a row after the other. `scratch` has room for twice the longest span. */
+    void (*attention_grad)(int64_t first, int64_t last, int64_t column, int64_t width, float scale,
+                           const ksk_attention_matrices *matrices, float *scratch);
+    /* y = x * scale where the element's random number is at most `kept`, else 0. Element j of row
+     * i has number `first` + i * n + j of `key` (kaskad/random.h). */
+    void (*dropout)(int64_t m, int64_t n, uint64_t key, uint64_t first, uint32_t kept, float scale,
+                    const float *x, int64_t x_stride, float *y, int64_t y_stride);
+    /* The columns' sums over rows are added to y. */
+    void (*column_sum)(int64_t m, int64_t n, const float *x, int64_t x_stride, float *y);
+    /* Row i of x is added to row ids[i] of y, in order. */
+    void (*add_rows)(int64_t m, int64_t n, const float *x, int64_t x_stride, const int32_t *ids,
+                     float *y, int64_t y_stride);
 };
 
 /* The best table for this processor, or a lower one that KASKAD_ISA names. */

@@ -85,30 +85,29 @@ static void fast(const ksk_call *call)
 
 /* --- the gradient: x, dy → dx --- */
 
-static void grad_rows(const ksk_call *call, int64_t first, int64_t last)
+static void grad_reference(const ksk_call *call)
 {
     const activate_attributes *attributes = call->attributes;
-    const int64_t columns = call->inputs[0].columns;
-    for (int64_t i = first; i < last; i++) {
+    for (int64_t i = 0; i < call->inputs[0].rows; i++) {
         const float *x = ksk_row(&call->inputs[0], i), *dy = ksk_row(&call->inputs[1], i);
         float *dx = ksk_row(&call->outputs[0], i);
-        if (attributes->kind == KSK_RELU)
-            for (int64_t j = 0; j < columns; j++)
-                dx[j] = x[j] > 0 ? dy[j] : 0;
-        else
-            for (int64_t j = 0; j < columns; j++)
-                dx[j] = (float)(dy[j] * slope(attributes->kind, x[j]));
+        for (int64_t j = 0; j < call->inputs[0].columns; j++)
+            dx[j] = (float)(dy[j] * slope(attributes->kind, x[j]));
     }
 }
 
-static void grad_reference(const ksk_call *call)
+static void grad_rows(const ksk_call *call, int64_t first, int64_t last)
 {
-    grad_rows(call, 0, call->inputs[0].rows);
+    const activate_attributes *attributes = call->attributes;
+    const ksk_operand *x = &call->inputs[0], *dy = &call->inputs[1], *dx = &call->outputs[0];
+    call->kernels->activate_grad(last - first, x->columns, attributes->kind, ksk_row(x, first),
+                                 x->stride, ksk_row(dy, first), dy->stride, ksk_row(dx, first),
+                                 dx->stride);
 }
 
 static void grad_fast(const ksk_call *call)
 {
-    ksk_over_rows(call, call->inputs[0].rows, call->inputs[0].columns * 2, grad_rows);
+    ksk_over_rows(call, call->inputs[0].rows, call->inputs[0].columns * 4, grad_rows);
 }
 
 static const ksk_op activate_grad = {.name = "activate_grad",

@@ -85,12 +85,30 @@ static int64_t key_at(const ksk_call *call, int64_t at)
     return index ? index[at] : at;
 }
 
-static double score(const float *q, const float *k, int64_t width)
+static double dot(const float *a, const float *b, int64_t n)
 {
     double sum = 0;
-    for (int64_t j = 0; j < width; j++)
-        sum += (double)q[j] * k[j];
-    return sum / sqrt((double)width);
+    for (int64_t j = 0; j < n; j++)
+        sum += (double)a[j] * b[j];
+    return sum;
+}
+
+static double score(const float *q, const float *k, int64_t width)
+{
+    return dot(q, k, width) / sqrt((double)width);
+}
+
+/* log Σ exp of the row's scores. */
+static double log_sum(const ksk_call *call, int64_t row, int64_t column, int64_t width)
+{
+    const int32_t *span = (const int32_t *)call->inputs[SPANS].data + 2 * row;
+    const float *q = ksk_row(&call->inputs[Q], row) + column;
+    double max = -INFINITY, sum = 0;
+    for (int64_t at = span[0]; at < span[0] + span[1]; at++)
+        max = fmax(max, score(q, ksk_row(&call->inputs[K], key_at(call, at)) + column, width));
+    for (int64_t at = span[0]; at < span[0] + span[1]; at++)
+        sum += exp(score(q, ksk_row(&call->inputs[K], key_at(call, at)) + column, width) - max);
+    return max + log(sum);
 }
 
 static void attend(const ksk_call *call, int64_t row, int64_t column, int64_t width)
@@ -98,18 +116,14 @@ static void attend(const ksk_call *call, int64_t row, int64_t column, int64_t wi
     const int32_t *span = (const int32_t *)call->inputs[SPANS].data + 2 * row;
     const float *q = ksk_row(&call->inputs[Q], row) + column;
     float *y = ksk_row(&call->outputs[0], row) + column;
-    double max = -INFINITY, sum = 0;
-    for (int64_t at = span[0]; at < span[0] + span[1]; at++)
-        max = fmax(max, score(q, ksk_row(&call->inputs[K], key_at(call, at)) + column, width));
-    for (int64_t at = span[0]; at < span[0] + span[1]; at++)
-        sum += exp(score(q, ksk_row(&call->inputs[K], key_at(call, at)) + column, width) - max);
+    const double norm = log_sum(call, row, column, width);
     for (int64_t j = 0; j < width; j++) {
         double mixed = 0;
         for (int64_t at = span[0]; at < span[0] + span[1]; at++) {
             const int64_t key = key_at(call, at);
             const double weight =
-                exp(score(q, ksk_row(&call->inputs[K], key) + column, width) - max);
-            mixed += weight / sum * ksk_row(&call->inputs[V], key)[column + j];
+                exp(score(q, ksk_row(&call->inputs[K], key) + column, width) - norm);
+            mixed += weight * ksk_row(&call->inputs[V], key)[column + j];
         }
         y[j] = (float)mixed;
     }
@@ -185,86 +199,146 @@ static void grad_shape(ksk_shaping *s)
     }
 }
 
-/* Weights of the row's keys, by the plain kernel's formula. */
-static void weigh(const ksk_call *call, int64_t row, int64_t column, int64_t width, float *weights)
-{
-    const int32_t *span = (const int32_t *)call->inputs[SPANS].data + 2 * row;
-    const float *q = ksk_row(&call->inputs[Q], row) + column;
-    double max = -INFINITY, sum = 0;
-    for (int i = 0; i < span[1]; i++) {
-        const float *k = ksk_row(&call->inputs[K], key_at(call, span[0] + i)) + column;
-        weights[i] = (float)score(q, k, width);
-        max = fmax(max, weights[i]);
-    }
-    for (int i = 0; i < span[1]; i++)
-        sum += exp(weights[i] - max);
-    for (int i = 0; i < span[1]; i++)
-        weights[i] = (float)(exp(weights[i] - max) / sum);
-}
-
-static void grad_row(const ksk_call *call, int64_t row, int64_t column, int64_t width,
-                     float *weights)
+static void grad_row(const ksk_call *call, int64_t row, int64_t column, int64_t width)
 {
     const int32_t *span = (const int32_t *)call->inputs[SPANS].data + 2 * row;
     const float *q = ksk_row(&call->inputs[Q], row) + column,
                 *dy = ksk_row(&call->inputs[DY], row) + column;
     float *dq = ksk_row(&call->outputs[Q], row) + column;
-    const double scale = 1 / sqrt((double)width);
+    const double scale = 1 / sqrt((double)width), norm = log_sum(call, row, column, width);
     double mean = 0;
-    weigh(call, row, column, width, weights);
-    for (int i = 0; i < span[1]; i++) {
-        const float *v = ksk_row(&call->inputs[V], key_at(call, span[0] + i)) + column;
-        for (int64_t j = 0; j < width; j++)
-            mean += (double)weights[i] * dy[j] * v[j];
+    for (int64_t at = span[0]; at < span[0] + span[1]; at++) {
+        const int64_t key = key_at(call, at);
+        const double weight = exp(score(q, ksk_row(&call->inputs[K], key) + column, width) - norm);
+        mean += weight * dot(dy, ksk_row(&call->inputs[V], key) + column, width);
     }
-    for (int i = 0; i < span[1]; i++) {
-        const int64_t key = key_at(call, span[0] + i);
-        const float *k = ksk_row(&call->inputs[K], key) + column,
-                    *v = ksk_row(&call->inputs[V], key) + column;
+    for (int64_t at = span[0]; at < span[0] + span[1]; at++) {
+        const int64_t key = key_at(call, at);
+        const float *k = ksk_row(&call->inputs[K], key) + column;
         float *dk = ksk_row(&call->outputs[K], key) + column,
               *dv = ksk_row(&call->outputs[V], key) + column;
-        double dp = 0;
-        for (int64_t j = 0; j < width; j++)
-            dp += (double)dy[j] * v[j];
-        const double ds = weights[i] * (dp - mean) * scale;
+        const double weight = exp(score(q, k, width) - norm);
+        const double dp = dot(dy, ksk_row(&call->inputs[V], key) + column, width);
+        const double ds = weight * (dp - mean) * scale;
         for (int64_t j = 0; j < width; j++) {
             dq[j] += (float)(ds * k[j]);
             dk[j] += (float)(ds * q[j]);
-            dv[j] += weights[i] * dy[j];
+            dv[j] += (float)(weight * dy[j]);
         }
     }
 }
 
-static void clear(const ksk_operand *operand)
+static void clear_rows(const ksk_operand *operand, int64_t first, int64_t last)
 {
-    for (int64_t i = 0; i < operand->rows; i++)
+    for (int64_t i = first; i < last; i++)
         memset(ksk_row(operand, i), 0, (size_t)operand->columns * sizeof(float));
 }
 
-/* Slices are heads, whose columns are apart: the sums over rows that share a key keep their order.
- */
-static void grad_heads(const ksk_call *call, int64_t first, int64_t last)
+static void clear_keys(const ksk_call *call, int64_t first, int64_t last)
+{
+    clear_rows(&call->outputs[K], first, last);
+    clear_rows(&call->outputs[V], first, last);
+}
+
+static void grad_reference(const ksk_call *call)
 {
     const attention_attributes *attributes = call->attributes;
     const int64_t width = call->inputs[Q].columns / attributes->heads;
-    const int64_t longest = longest_span(call);
-    for (int64_t h = first; h < last; h++)
-        for (int64_t i = 0; i < call->inputs[Q].rows; i++)
-            grad_row(call, i, h * width, width, (float *)call->scratch + h * longest);
+    clear_rows(&call->outputs[Q], 0, call->outputs[Q].rows);
+    clear_keys(call, 0, call->outputs[K].rows);
+    for (int64_t i = 0; i < call->inputs[Q].rows; i++)
+        for (int h = 0; h < attributes->heads; h++)
+            grad_row(call, i, h * width, width);
+}
+
+enum { most_groups = 8 };
+
+/* A slice is one head of one group of rows. Groups share no key, so each sum over the rows that
+ * share a key runs in one slice, in order. */
+typedef struct grad_job {
+    const ksk_call *call;
+    ksk_attention_matrices matrices;
+    int64_t longest;
+    int groups;
+    int64_t bounds[most_groups + 1];
+} grad_job;
+
+/* Where starts of spans never decrease, as in a batch of sentences, rows can be cut wherever a span
+ * starts behind the ends of all before it. */
+static void cut_rows(grad_job *job)
+{
+    const int32_t(*spans)[2] = job->call->inputs[SPANS].data;
+    const int64_t rows = job->call->inputs[Q].rows;
+    int32_t start = 0, end = 0;
+    bool ordered = job->call->inputs[INDEX].data == NULL;
+    job->groups = 1;
+    for (int64_t i = 0; i < rows && ordered; i++) {
+        if (spans[i][1] == 0)
+            continue;
+        ordered = spans[i][0] >= start;
+        if (spans[i][0] >= end && job->groups < most_groups &&
+            i * most_groups >= rows * job->groups)
+            job->bounds[job->groups++] = i;
+        start = spans[i][0];
+        end = start + spans[i][1] > end ? start + spans[i][1] : end;
+    }
+    job->groups = ordered ? job->groups : 1;
+    job->bounds[0] = 0;
+    job->bounds[job->groups] = rows;
+}
+
+static ksk_attention_matrices matrices_of(const ksk_call *call)
+{
+    const ksk_operand *in = call->inputs, *out = call->outputs;
+    return (ksk_attention_matrices){.q = in[Q].data,
+                                    .k = in[K].data,
+                                    .v = in[V].data,
+                                    .dy = in[DY].data,
+                                    .q_stride = in[Q].stride,
+                                    .k_stride = in[K].stride,
+                                    .v_stride = in[V].stride,
+                                    .dy_stride = in[DY].stride,
+                                    .dq = out[Q].data,
+                                    .dk = out[K].data,
+                                    .dv = out[V].data,
+                                    .dq_stride = out[Q].stride,
+                                    .dk_stride = out[K].stride,
+                                    .dv_stride = out[V].stride,
+                                    .spans = in[SPANS].data,
+                                    .index = in[INDEX].data};
+}
+
+/* Room for a slice's two rows of weights, in floats. */
+static int64_t grad_room(int64_t longest)
+{
+    return (2 * longest + 15) / 16 * 16;
+}
+
+static void grad_slice(void *context, int slice)
+{
+    const grad_job *job = context;
+    const attention_attributes *attributes = job->call->attributes;
+    const int64_t width = job->call->inputs[Q].columns / attributes->heads;
+    const int group = slice / attributes->heads, head = slice % attributes->heads;
+    job->call->kernels->attention_grad(
+        job->bounds[group], job->bounds[group + 1], head * width, width, 1 / sqrtf((float)width),
+        &job->matrices, (float *)job->call->scratch + slice * grad_room(job->longest));
 }
 
 static size_t grad_scratch(const ksk_call *call)
 {
     const attention_attributes *attributes = call->attributes;
-    return (size_t)(longest_span(call) * attributes->heads) * sizeof(float);
+    return (size_t)(grad_room(longest_span(call)) * attributes->heads * most_groups) *
+           sizeof(float);
 }
 
 static void grad_fast(const ksk_call *call)
 {
     const attention_attributes *attributes = call->attributes;
-    for (int i = 0; i < 3; i++)
-        clear(&call->outputs[i]);
-    ksk_over_rows(call, attributes->heads, INT32_MAX, grad_heads);
+    grad_job job = {.call = call, .matrices = matrices_of(call), .longest = longest_span(call)};
+    cut_rows(&job);
+    ksk_over_rows(call, call->outputs[K].rows, call->outputs[K].columns, clear_keys);
+    ksk_parallel(call, job.groups * attributes->heads, grad_slice, &job);
 }
 
 static const ksk_op attention_grad = {.name = "attention_grad",
@@ -274,6 +348,7 @@ static const ksk_op attention_grad = {.name = "attention_grad",
                                       .attribute_size = sizeof(attention_attributes),
                                       .shape = grad_shape,
                                       .check = check,
+                                      .reference = grad_reference,
                                       .fast = grad_fast,
                                       .scratch = grad_scratch};
 

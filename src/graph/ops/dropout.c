@@ -2,6 +2,7 @@
  * element stands, so the backward pass draws the same mask again and nothing is stored. */
 #include "graph/ops/ops.h"
 #include "kaskad/random.h"
+#include "tensor/kernels.h"
 
 typedef struct dropout_attributes {
     float rate;
@@ -27,37 +28,46 @@ static void shape(ksk_shaping *s)
     ksk_shape_like_first(s);
 }
 
-static void rows(const ksk_call *call, int64_t first, int64_t last)
+static ksk_key mask_key(const ksk_call *call)
 {
     const dropout_attributes *attributes = call->attributes;
     const uint32_t *words = call->inputs[1].data;
-    const ksk_key key =
-        ksk_key_split((ksk_key){(uint64_t)words[1] << 32 | words[0]}, attributes->stream);
-    /* The share of 32-bit numbers that stays. */
-    const uint32_t kept = (uint32_t)((1 - (double)attributes->rate) * 4294967295.0);
-    const float scale = 1 / (1 - attributes->rate);
-    const int64_t columns = call->inputs[0].columns;
-    for (int64_t i = first; i < last; i++) {
-        const float *x = ksk_row(&call->inputs[0], i);
-        float *y = ksk_row(&call->outputs[0], i);
-        uint32_t bits[4];
-        for (int64_t j = 0; j < columns; j++) {
-            const uint64_t at = (uint64_t)(i * columns + j);
-            if (j == 0 || at % 4 == 0)
-                ksk_random_block(key, at / 4, bits);
-            y[j] = bits[at % 4] <= kept ? x[j] * scale : 0;
-        }
-    }
+    return ksk_key_split((ksk_key){(uint64_t)words[1] << 32 | words[0]}, attributes->stream);
+}
+
+/* The largest 32-bit number whose element stays. */
+static uint32_t largest_kept(float rate)
+{
+    return (uint32_t)((1 - (double)rate) * 4294967295.0);
 }
 
 static void reference(const ksk_call *call)
 {
-    rows(call, 0, call->inputs[0].rows);
+    const dropout_attributes *attributes = call->attributes;
+    const ksk_key key = mask_key(call);
+    const uint32_t kept = largest_kept(attributes->rate);
+    const float scale = 1 / (1 - attributes->rate);
+    const int64_t columns = call->inputs[0].columns;
+    for (int64_t i = 0; i < call->inputs[0].rows; i++)
+        for (int64_t j = 0; j < columns; j++) {
+            const bool stays = ksk_random_bits(key, (uint64_t)(i * columns + j)) <= kept;
+            ksk_row(&call->outputs[0], i)[j] = stays ? ksk_row(&call->inputs[0], i)[j] * scale : 0;
+        }
+}
+
+static void rows(const ksk_call *call, int64_t first, int64_t last)
+{
+    const dropout_attributes *attributes = call->attributes;
+    const ksk_operand *x = &call->inputs[0], *y = &call->outputs[0];
+    call->kernels->dropout(last - first, x->columns, mask_key(call).word,
+                           (uint64_t)(first * x->columns), largest_kept(attributes->rate),
+                           1 / (1 - attributes->rate), ksk_row(x, first), x->stride,
+                           ksk_row(y, first), y->stride);
 }
 
 static void fast(const ksk_call *call)
 {
-    ksk_over_rows(call, call->inputs[0].rows, call->inputs[0].columns * 8, rows);
+    ksk_over_rows(call, call->inputs[0].rows, call->inputs[0].columns * 4, rows);
 }
 
 static void grad(ksk_graph *graph, const void *attributes, const ksk_sym *inputs,

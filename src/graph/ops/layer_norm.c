@@ -1,5 +1,6 @@
 /* Layer normalisation (Ba, Kiros and Hinton 2016). */
 #include <math.h>
+#include <string.h>
 
 #include "graph/ops/ops.h"
 #include "tensor/kernels.h"
@@ -110,13 +111,39 @@ static void grad_reference(const ksk_call *call)
     }
 }
 
+static void sum_grads(const ksk_call *call, int64_t first, int64_t last, float *sums)
+{
+    const layer_norm_attributes *attributes = call->attributes;
+    const ksk_operand *x = &call->inputs[0], *dy = &call->inputs[2], *dx = &call->outputs[0];
+    call->kernels->layer_norm_grad(last - first, x->columns, ksk_row(x, first), x->stride,
+                                   call->inputs[1].data, attributes->epsilon, ksk_row(dy, first),
+                                   dy->stride, ksk_row(dx, first), dx->stride, sums,
+                                   sums + x->columns);
+}
+
+static size_t grad_scratch(const ksk_call *call)
+{
+    return ksk_sum_scratch(call->inputs[0].rows, call->inputs[0].columns * 2);
+}
+
+static void grad_fast(const ksk_call *call)
+{
+    const int64_t n = call->inputs[0].columns;
+    const float *sums = ksk_sum_over_rows(call, call->inputs[0].rows, n * 2, sum_grads);
+    memcpy(call->outputs[1].data, sums, (size_t)n * sizeof *sums);
+    memcpy(call->outputs[2].data, sums + n, (size_t)n * sizeof *sums);
+}
+
 static const ksk_op layer_norm_grad = {.name = "layer_norm_grad",
                                        .min_inputs = 3,
                                        .max_inputs = 3,
                                        .outputs = 3,
                                        .attribute_size = sizeof(layer_norm_attributes),
                                        .shape = grad_shape,
-                                       .reference = grad_reference};
+                                       .reference = grad_reference,
+                                       .fast = grad_fast,
+                                       .in_place = 3,
+                                       .scratch = grad_scratch};
 
 static void grad(ksk_graph *graph, const void *attributes, const ksk_sym *inputs,
                  const ksk_sym *outputs, const ksk_sym *output_grads, ksk_sym *input_grads)

@@ -45,10 +45,10 @@ static void fast(const ksk_call *call)
 
 /* --- the gradient: y, dy → dx = dy - exp(y) Σ dy --- */
 
-static void grad_rows(const ksk_call *call, int64_t first, int64_t last)
+static void grad_reference(const ksk_call *call)
 {
     const int64_t n = call->inputs[0].columns;
-    for (int64_t i = first; i < last; i++) {
+    for (int64_t i = 0; i < call->inputs[0].rows; i++) {
         const float *y = ksk_row(&call->inputs[0], i), *dy = ksk_row(&call->inputs[1], i);
         float *dx = ksk_row(&call->outputs[0], i);
         double sum = 0;
@@ -59,14 +59,16 @@ static void grad_rows(const ksk_call *call, int64_t first, int64_t last)
     }
 }
 
-static void grad_reference(const ksk_call *call)
+static void grad_rows(const ksk_call *call, int64_t first, int64_t last)
 {
-    grad_rows(call, 0, call->inputs[0].rows);
+    const ksk_operand *y = &call->inputs[0], *dy = &call->inputs[1], *dx = &call->outputs[0];
+    call->kernels->log_softmax_grad(last - first, y->columns, ksk_row(y, first), y->stride,
+                                    ksk_row(dy, first), dy->stride, ksk_row(dx, first), dx->stride);
 }
 
 static void grad_fast(const ksk_call *call)
 {
-    ksk_over_rows(call, call->inputs[0].rows, call->inputs[0].columns * 16, grad_rows);
+    ksk_over_rows(call, call->inputs[0].rows, call->inputs[0].columns * 4, grad_rows);
 }
 
 static const ksk_op log_softmax_grad = {.name = "log_softmax_grad",

@@ -61,6 +61,14 @@ void ksk_shape_like_first(ksk_shaping *shaping);
 void ksk_over_rows(const ksk_call *call, int64_t rows, int64_t row_cost,
                    void (*work)(const ksk_call *call, int64_t first, int64_t last));
 
+/* Sums over rows: work(call, first, last, sums) adds those of rows [first, last) to the `width`
+ * floats of `sums`, which start as zeros. The slices depend on the sizes alone, and their sums are
+ * added in order. All happens in call->scratch, of ksk_sum_scratch bytes, where the result lies. */
+size_t ksk_sum_scratch(int64_t rows, int64_t width);
+const float *ksk_sum_over_rows(const ksk_call *call, int64_t rows, int64_t width,
+                               void (*work)(const ksk_call *call, int64_t first, int64_t last,
+                                            float *sums));
+
 /* Row `i` of an operand of floats. */
 static inline float *ksk_row(const ksk_operand *operand, int64_t i)
 {

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "graph/ops/ops.h"
+#include "tensor/kernels.h"
 #include "tensor/tensor.h"
 
 ksk_sym ksk_rows(ksk_sym table, ksk_sym ids)
@@ -57,28 +58,36 @@ static void grad_shape(ksk_shaping *s)
     s->output_shape[0] = ksk_sym_shape(s->inputs[2]);
 }
 
-/* Slices are columns, so that every sum runs over the rows in order. */
-static void add_columns(const ksk_call *call, int64_t first, int64_t last)
+static void clear_rows(const ksk_call *call, int64_t first, int64_t last)
 {
-    const int32_t *ids = call->inputs[1].data;
-    const ksk_operand *dy = &call->inputs[0], *table = &call->outputs[0];
-    const size_t bytes = (size_t)(last - first) * sizeof(float);
-    for (int64_t i = 0; i < table->rows; i++)
-        memset(ksk_row(table, i) + first, 0, bytes);
-    for (int64_t i = 0; i < dy->rows; i++)
-        for (int64_t j = first; j < last; j++)
-            ksk_row(table, ids[i])[j] += ksk_row(dy, i)[j];
+    const ksk_operand *table = &call->outputs[0];
+    for (int64_t i = first; i < last; i++)
+        memset(ksk_row(table, i), 0, (size_t)table->columns * sizeof(float));
 }
 
 static void grad_reference(const ksk_call *call)
 {
-    add_columns(call, 0, call->outputs[0].columns);
+    const int32_t *ids = call->inputs[1].data;
+    const ksk_operand *dy = &call->inputs[0], *table = &call->outputs[0];
+    clear_rows(call, 0, table->rows);
+    for (int64_t i = 0; i < dy->rows; i++)
+        for (int64_t j = 0; j < dy->columns; j++)
+            ksk_row(table, ids[i])[j] += ksk_row(dy, i)[j];
+}
+
+/* Slices are columns, so that every sum runs over the rows in order. */
+static void add_columns(const ksk_call *call, int64_t first, int64_t last)
+{
+    const ksk_operand *dy = &call->inputs[0], *table = &call->outputs[0];
+    call->kernels->add_rows(dy->rows, last - first, ksk_row(dy, 0) + first, dy->stride,
+                            call->inputs[1].data, ksk_row(table, 0) + first, table->stride);
 }
 
 static void grad_fast(const ksk_call *call)
 {
-    ksk_over_rows(call, call->outputs[0].columns, call->inputs[0].rows + call->outputs[0].rows,
-                  add_columns);
+    const ksk_operand *table = &call->outputs[0];
+    ksk_over_rows(call, table->rows, table->columns, clear_rows);
+    ksk_over_rows(call, table->columns, call->inputs[0].rows, add_columns);
 }
 
 /* dy, ids, the table (for its shape) → gradient of the table */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "graph/ops/ops.h"
+#include "tensor/kernels.h"
 
 /* --- a vector --- */
 
@@ -81,21 +82,22 @@ static void column_reference(const ksk_call *call)
     }
 }
 
-static void sum_columns(const ksk_call *call, int64_t first, int64_t last)
+static void sum_columns(const ksk_call *call, int64_t first, int64_t last, float *sums)
 {
-    float *y = call->outputs[0].data;
-    for (int64_t j = first; j < last; j++)
-        y[j] = 0;
-    for (int64_t i = 0; i < call->inputs[0].rows; i++) {
-        const float *x = ksk_row(&call->inputs[0], i);
-        for (int64_t j = first; j < last; j++)
-            y[j] += x[j];
-    }
+    const ksk_operand *x = &call->inputs[0];
+    call->kernels->column_sum(last - first, x->columns, ksk_row(x, first), x->stride, sums);
+}
+
+static size_t column_scratch(const ksk_call *call)
+{
+    return ksk_sum_scratch(call->inputs[0].rows, call->inputs[0].columns);
 }
 
 static void column_fast(const ksk_call *call)
 {
-    ksk_over_rows(call, call->inputs[0].columns, call->inputs[0].rows, sum_columns);
+    const ksk_operand *x = &call->inputs[0];
+    const float *sums = ksk_sum_over_rows(call, x->rows, x->columns, sum_columns);
+    memcpy(call->outputs[0].data, sums, (size_t)x->columns * sizeof *sums);
 }
 
 static void column_spread(const ksk_call *call)
@@ -128,4 +130,5 @@ const ksk_op ksk_op_column_sum = {.name = "column_sum",
                                   .shape = column_shape,
                                   .reference = column_reference,
                                   .fast = column_fast,
-                                  .grad = column_grad};
+                                  .grad = column_grad,
+                                  .scratch = column_scratch};

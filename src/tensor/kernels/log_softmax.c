@@ -1,37 +1,4 @@
-#include <math.h>
-
-#include "tensor/kernels/math.h"
-
-static float largest_in(int64_t n, const float *x)
-{
-    vfloat most = splat(-INFINITY);
-    int64_t j = 0;
-    for (; j + LANES <= n; j += LANES)
-        most = larger(load(x + j), most);
-    float largest = largest_of(most);
-    for (; j < n; j++)
-        largest = x[j] > largest ? x[j] : largest;
-    return largest;
-}
-
-static float sum_of_exponentials(int64_t n, const float *x, float largest)
-{
-    vfloat even = {0}, odd = {0};
-    int64_t j = 0;
-    for (; j + PANEL <= n; j += PANEL) {
-        even += exponential(load(x + j) - largest);
-        odd += exponential(load(x + j + LANES) - largest);
-    }
-    for (; j + LANES <= n; j += LANES)
-        even += exponential(load(x + j) - largest);
-    float sum = sum_of(even + odd);
-    if (j < n) {
-        const vfloat tail = exponential(load_part(x + j, n - j) - largest);
-        for (int64_t lane = 0; lane < n - j; lane++)
-            sum += tail[lane];
-    }
-    return sum;
-}
+#include "tensor/kernels/softmax.h"
 
 /* x - largest before the logarithm is taken off: both differences are exact where it matters. */
 void KERNEL(log_softmax)(int64_t m, int64_t n, const float *x, int64_t x_stride, float *y,
@@ -42,5 +9,17 @@ void KERNEL(log_softmax)(int64_t m, int64_t n, const float *x, int64_t x_stride,
         const float log_sum = logf(sum_of_exponentials(n, x, largest));
         for (int64_t j = 0; j < n; j += LANES)
             store_upto(y + j, load_upto(x + j, n - j) - largest - log_sum, n - j);
+    }
+}
+
+void KERNEL(log_softmax_grad)(int64_t m, int64_t n, const float *y, int64_t y_stride,
+                              const float *dy, int64_t dy_stride, float *dx, int64_t dx_stride)
+{
+    for (int64_t i = 0; i < m; i++, y += y_stride, dy += dy_stride, dx += dx_stride) {
+        const vfloat sum = splat(-sum_in(n, dy));
+        for (int64_t j = 0; j < n; j += LANES) {
+            const vfloat probability = exponential(load_upto(y + j, n - j));
+            store_upto(dx + j, fused(probability, sum, load_upto(dy + j, n - j)), n - j);
+        }
     }
 }

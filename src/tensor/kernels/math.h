@@ -83,4 +83,34 @@ INLINE vfloat activated(ksk_activation kind, vfloat x)
     return x;
 }
 
+/* d activated / dx. */
+INLINE vfloat slope_of(ksk_activation kind, vfloat x)
+{
+    switch (kind) {
+    case KSK_RELU:
+        return choose(x > 0.f, splat(1.f), splat(0.f));
+    case KSK_GELU:
+        return fused(x * 0.3989422804014327f, exponential(x * x * -0.5f), normal_cdf(x));
+    case KSK_GELU_NEW: { /* s + x s (1 - s) 2u', where s = 1 / (1 + e^-2u); flat beyond 16 */
+        const vfloat y = choose(x > 16.f, splat(16.f), choose(x < -16.f, splat(-16.f), x));
+        const vfloat square = y * y;
+        const vfloat twice = fused(square, splat(0.044715f), splat(1.f)) * y * 1.5957691216057308f;
+        const vfloat s = 1.f / (1.f + exponential(-twice));
+        const vfloat bend = fused(square, splat(0.134145f), splat(1.f)) * 1.5957691216057308f;
+        return fused(y * bend, s * (1.f - s), s);
+    }
+    case KSK_SILU: {
+        const vfloat s = 1.f / (1.f + exponential(-x));
+        return s * fused(x, 1.f - s, splat(1.f));
+    }
+    case KSK_TANH: {
+        const vfloat t = hyperbolic_tangent(x);
+        return 1.f - t * t;
+    }
+    case KSK_IDENTITY:
+        break;
+    }
+    return splat(1.f);
+}
+
 #endif

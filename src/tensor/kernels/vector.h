@@ -37,7 +37,9 @@
     MEMBER(pack_int8_size) MEMBER(pack_int8) MEMBER(quantize_rows) MEMBER(product_int8)            \
     MEMBER(round_rows) MEMBER(finish_f32) MEMBER(finish_int8) MEMBER(layer_norm)                   \
     MEMBER(log_softmax) MEMBER(activate) MEMBER(add) MEMBER(multiply) MEMBER(scale)                \
-    MEMBER(attention)
+    MEMBER(attention) MEMBER(cross_entropy) MEMBER(cross_entropy_grad) MEMBER(attention_grad)      \
+    MEMBER(layer_norm_grad) MEMBER(log_softmax_grad) MEMBER(activate_grad) MEMBER(dropout)         \
+    MEMBER(column_sum) MEMBER(add_rows)
 /* clang-format on */
 #define MEMBER(name) __typeof__(*((ksk_kernels *)NULL)->name) KERNEL(name);
 EACH_KERNEL(MEMBER)
