@@ -2,29 +2,9 @@
  * and against itself on one row at a time. */
 #include "tensor/kernels.h"
 
-#include <stdio.h>
-
 #include "numbers.h"
-#include "tensor/kernels/table.h"
+#include "tables.h"
 #include "tensor/tensor.h"
-
-static const ksk_kernels *tables[4];
-static int table_count;
-
-static void find_tables(void)
-{
-    const char *const names[] = {"scalar", "avx2", "avx512"};
-    for (int i = 0; i < 3; i++)
-        if (ksk_kernels_named(names[i]))
-            tables[table_count++] = ksk_kernels_named(names[i]);
-#if defined(__x86_64__)
-    if (ksk_kernels_named("avx2"))
-        tables[table_count++] = &ksk_wide_kernels;
-#endif
-    for (int i = 0; i < table_count; i++)
-        printf("%s ", tables[i]->isa);
-    printf("\n");
-}
 
 /* --- products --------------------------------------------------------------------------------- */
 
