@@ -1,0 +1,65 @@
+/* The inside of a recipe: its settings as the training loop reads them. */
+#ifndef KSK_TRAIN_RECIPE_H
+#define KSK_TRAIN_RECIPE_H
+
+#include "kaskad/train.h"
+#include "train/optimiser.h"
+#include "train/schedule.h"
+
+enum { KSK_VOCABULARY_UNIGRAM, KSK_VOCABULARY_BPE };
+enum { KSK_BY_BLEU, KSK_BY_LOSS };
+enum { KSK_AVERAGE_LAST, KSK_AVERAGE_BEST };
+enum { KSK_WEIGHTS_F32, KSK_WEIGHTS_BF16 };
+
+/* Texts are NULL when not set. What each means is said in the table of keys. */
+struct ksk_recipe {
+    char *train, *train_source, *train_target;
+    char *dev, *dev_source, *dev_target;
+    int64_t max_pairs, max_dev_pairs, max_length;
+    char *source_language, *target_language;
+
+    char *tokenizer;
+    int64_t vocabulary;
+    int vocabulary_kind;
+    bool lossless;
+    double coverage;
+
+    int64_t d_model, encoder_layers, decoder_layers, heads, ffn, max_positions;
+    char *activation;
+    double dropout, label_smoothing;
+
+    int optimiser; /* ksk_optimiser_kind */
+    double beta1, beta2, epsilon, weight_decay, clip_norm;
+    int schedule; /* ksk_schedule_kind */
+    double learning_rate, min_learning_rate;
+    int64_t warmup;
+
+    int64_t seed, batch_tokens, accumulate;
+    int64_t max_updates, max_epochs;
+    double max_minutes;
+    int64_t eval_every, patience, save_every, log_every;
+    int64_t dev_beam;
+    char *bleu_tokenizer;
+    int best_by;
+    int64_t average;
+    int average_of;
+    int weights;
+    int64_t beam, threads;
+};
+
+/* What single keys cannot say: settings that are needed or exclude each other. BAD_ARGUMENT. */
+bool ksk_recipe_check(const ksk_recipe *recipe, ksk_error *err);
+
+/* Whether a run of recipe `before` may go on with `recipe`: all that shapes the weights is equal.
+ * BAD_ARGUMENT names the first key that differs. */
+bool ksk_recipe_continues(const ksk_recipe *recipe, const ksk_recipe *before, ksk_error *err);
+
+/* A recipe of nothing but defaults; caller frees. */
+ksk_recipe *ksk_recipe_new(ksk_error *err);
+
+/* Sets a key; a relative path in `value` stands below `base` (NULL: the working directory).
+ * BAD_ARGUMENT. */
+bool ksk_recipe_put(ksk_recipe *recipe, const char *key, const char *value, const char *base,
+                    ksk_error *err);
+
+#endif
