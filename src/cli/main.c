@@ -8,14 +8,14 @@
 
 static const ksk_command *const commands[] = {
     &ksk_command_translate, &ksk_command_score,  &ksk_command_metric,
-    &ksk_command_inspect,   &ksk_command_verify,
+    &ksk_command_inspect,   &ksk_command_verify, &ksk_command_train,
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
 static int print_usage(FILE *out)
 {
     fputs("usage: kaskad COMMAND [OPTIONS]\n\n"
-          "Translates, scores and measures text with Transformer models on CPUs.\n\nCommands\n",
+          "Trains Transformer models on CPUs; translates, scores and measures text.\n\nCommands\n",
           out);
     for (int i = 0; i < COMMANDS; i++)
         fprintf(out, "  %-12s%s\n", commands[i]->name, commands[i]->summary);

@@ -203,7 +203,7 @@ static bool store(const ksk_command *command, const ksk_option *option, const ch
 
 /* --- parsing ---------------------------------------------------------------------------------- */
 
-enum { MOST_OPTIONS = 64 };
+enum { MOST_OPTIONS = 96 };
 
 typedef struct parser {
     const ksk_command *command;
