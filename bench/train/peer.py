@@ -5,9 +5,9 @@
 
 Pinned: torch 2.5.1, transformers 4.57.6, numpy 1.26 or 2.
 
-Systems: kaskad; torch-f32, torch-bf16 (autocast), each also with +compile (torch.compile, dynamic shapes). PyTorch trains
-transformers' MarianMTModel of the same config.json with random weights, dropout and label smoothing 0.1, fused Adam;
-batches are padded, and glibc's allocator is told to keep freed memory. Batches are random sentences of length/2 to
+Systems: kaskad; torch-f32, torch-bf16 (autocast), each also with +compile (torch.compile, dynamic shapes). PyTorch
+trains transformers' MarianMTModel of the same config.json with random weights, dropout and label smoothing 0.1, fused
+Adam; batches are padded, and glibc's allocator is told to keep freed memory. Batches are random sentences of length/2 to
 3·length/2 tokens, sorted by length before they are cut, as a trainer would. Each round starts every system once, in
 turn; a system warms up on the first batch (+compile: on all), then times its steps. Prints, per system, the median
 over rounds of target tokens per second, with the lowest and highest, and the highest peak of resident memory.
@@ -54,8 +54,11 @@ def write_batches(batches, path):
 
 
 def read_batches(path):
+    def pair(line):
+        return [list(map(int, ids.split())) for ids in line.split("\t")]
+
     blocks = pathlib.Path(path).read_text().strip().split("\n\n")
-    return [[[list(map(int, ids.split())) for ids in line.split("\t")] for line in block.split("\n")] for block in blocks]
+    return [[pair(line) for line in block.split("\n")] for block in blocks]
 
 
 def run_torch(model_dir, path, steps, threads, variant):
@@ -109,7 +112,8 @@ def run_torch(model_dir, path, steps, threads, variant):
 
 
 def run_system(name, options, path):
-    common = [str(options.model), "--batches", str(path), "--steps", str(options.steps), "--threads", str(options.threads)]
+    common = [str(options.model), "--batches", str(path), "--steps", str(options.steps),
+              "--threads", str(options.threads)]
     if name == "kaskad":
         command, environment = [options.program, *common], {}
     else:

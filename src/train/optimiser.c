@@ -298,7 +298,7 @@ bool ksk_optimiser_update(const ksk_optimiser *optimiser, ksk_module **module,
                           const ksk_module *gradients, float scale, float learning_rate,
                           ksk_optimiser_state *state, ksk_pool *pool, ksk_error *err)
 {
-    renewal parameters = {NULL}, first = {NULL}, second = {NULL};
+    renewal parameters = {.tree = NULL}, first = {.tree = NULL}, second = {.tree = NULL};
     if (!trees_fit(*module, gradients, "gradient", err) ||
         !trees_fit(*module, state->first, "moment", err) ||
         (state->second && !trees_fit(*module, state->second, "moment", err)))
