@@ -31,6 +31,9 @@ check_exit() {
     mistakes=$((mistakes + 1))
 }
 
+# Whether the program is built with a sanitizer, which a plain compiler cannot link.
+sanitized() { [[ $(nm "$program") == *__asan_init* ]]; }
+
 finish() {
     [[ $mistakes -eq 0 ]] && echo "all as it should be"
     exit $((mistakes > 0))
