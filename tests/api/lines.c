@@ -69,7 +69,8 @@ void clear_translations(ksk_translation *translations, int count)
 static bool same_alternative(const ksk_alternative *a, const ksk_alternative *b)
 {
     return a->id_count == b->id_count && a->finished == b->finished &&
-           memcmp(a->ids, b->ids, (size_t)a->id_count * sizeof *a->ids) == 0 &&
+           (a->id_count == 0 ||
+            memcmp(a->ids, b->ids, (size_t)a->id_count * sizeof *a->ids) == 0) &&
            strcmp(a->text, b->text) == 0 &&
            memcmp(&a->log_prob, &b->log_prob, sizeof a->log_prob) == 0 &&
            memcmp(&a->score, &b->score, sizeof a->score) == 0;
