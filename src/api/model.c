@@ -93,12 +93,23 @@ static bool load_type(ksk_model *model, ksk_error *err)
                     model->directory, name);
 }
 
-static bool exists(const char *directory, const char *name)
+bool ksk_model_file(const ksk_model *model, const char *name, bool *found, ksk_error *err)
 {
-    char *path = ksk_path(directory, name);
-    const bool found = path && access(path, F_OK) == 0;
+    char *path = ksk_path(model->directory, name);
+    if (!path)
+        return ksk_fail_memory(err);
+    *found = access(path, F_OK) == 0;
     ksk_free(path);
-    return found;
+    return true;
+}
+
+static bool load_generation(ksk_model *model, ksk_error *err)
+{
+    static const char name[] = "generation_config.json";
+    bool found = false;
+    if (!ksk_model_file(model, name, &found, err))
+        return false;
+    return !found || (model->generation = ksk_config_load(model->directory, name, err));
 }
 
 static bool side_fits(const ksk_model *model, const char *file, int tokens, const char *setting,
@@ -122,10 +133,8 @@ static bool load(ksk_model *model, ksk_error *err)
     model->config = ksk_config_load(model->directory, "config.json", err);
     if (!model->config || !load_type(model, err))
         return false;
-    if (exists(model->directory, "generation_config.json") &&
-        !(model->generation = ksk_config_load(model->directory, "generation_config.json", err)))
-        return false;
-    if (!load_module(model, err) || !ksk_model_read_rules(model, err))
+    if (!load_generation(model, err) || !load_module(model, err) ||
+        !ksk_model_read_rules(model, err))
         return false;
     model->tokenizer = ksk_tokenizer_load(model->directory, err);
     return model->tokenizer && vocabularies_fit(model, err);

@@ -33,6 +33,9 @@ struct ksk_model {
 const ksk_seq2seq_plans *ksk_model_plans(const ksk_model *model, ksk_purpose purpose,
                                          ksk_error *err);
 
+/* Whether the checkpoint has a file of that name. False when memory runs out. */
+bool ksk_model_file(const ksk_model *model, const char *name, bool *found, ksk_error *err);
+
 /* Decoding defaults and token ids from generation_config.json, then config.json. */
 bool ksk_model_read_rules(ksk_model *model, ksk_error *err);
 

@@ -1,9 +1,7 @@
 /* A checkpoint's proof: computed when it is saved, compared when it is verified. */
 #include <string.h>
-#include <unistd.h>
 
 #include "api/model.h"
-#include "base/file.h"
 #include "kaskad/memory.h"
 
 /* Steps probed in each text, and ids at each: the largest logits. */
@@ -85,31 +83,52 @@ static bool probe_step(void *context, int step, const float *logits, ksk_error *
     return true;
 }
 
+/* Half of the text, whole characters. */
+static void halve(char *text)
+{
+    size_t length = strlen(text) / 2;
+    while (length > 0 && ((unsigned char)text[length] & 0xC0) == 0x80)
+        length--;
+    text[length] = '\0';
+}
+
+/* The source's ids; it is cut to what the model takes. */
+static bool encode_source(const ksk_model *model, ksk_proof_text *text, ksk_error *err)
+{
+    for (;;) {
+        ksk_ids ids = {0};
+        if (!ksk_tokenizer_encode_source(model->tokenizer, text->source, strlen(text->source), &ids,
+                                         NULL, err))
+            return false;
+        if ((int64_t)ids.count <= model->rules.max_source || !*text->source) {
+            text->source_ids = ids.ids;
+            text->source_count = (int)ids.count;
+            return true;
+        }
+        ksk_free(ids.ids);
+        halve(text->source);
+    }
+}
+
 static bool compute(const ksk_model *model, ksk_l2r *scorer, const char *source,
                     ksk_proof_text *text, ksk_error *err)
 {
-    ksk_ids ids = {0};
     text->source = ksk_strdup(source);
     text->probes = ksk_calloc((size_t)most_steps * ids_a_step, sizeof *text->probes);
     if (!text->source || !text->probes)
         return ksk_fail_memory(err);
-    const bool ok =
-        ksk_tokenizer_encode_source(model->tokenizer, source, strlen(source), &ids, NULL, err);
-    text->source_ids = ids.ids;
-    text->source_count = (int)ids.count;
     prober p = {text, scorer->vocabulary};
-    return ok && decode_greedily(model, scorer, text, err) &&
+    return encode_source(model, text, err) && decode_greedily(model, scorer, text, err) &&
            walk(scorer, text, &p, probe_step, err);
 }
 
 /* The texts of the proof that the model came with; the built-in ones when it had none. */
 static bool choose_texts(const ksk_model *model, ksk_proof *known, ksk_error *err)
 {
-    char *path = ksk_path(model->directory, "kaskad.json");
-    const bool found = path && access(path, F_OK) == 0;
-    ksk_free(path);
+    bool found = false;
     *known = (ksk_proof){0};
-    return !found || ksk_proof_read(model->directory, known, err);
+    return ksk_model_file(model, "kaskad.json", &found, err) &&
+           (!found || ksk_proof_read(model->directory, known, err));
 }
 
 bool ksk_model_prove(const ksk_model *model, const char *directory, ksk_error *err)
@@ -171,13 +190,21 @@ static bool check_ids(const ksk_proof *proof, int text, const ksk_model *model, 
     return ok;
 }
 
+static bool check_id(const char *what, int32_t id, int vocabulary, ksk_error *err)
+{
+    return (id >= 0 && id < vocabulary) ||
+           ksk_fail(err, KSK_BAD_FORMAT, "kaskad.json: %s %d is not in [0, %d)", what, (int)id,
+                    vocabulary);
+}
+
 static bool check_vocabulary(const ksk_proof_text *text, int vocabulary, ksk_error *err)
 {
-    for (int i = 0; i < text->probe_count; i++)
-        if (text->probes[i].id < 0 || text->probes[i].id >= vocabulary)
-            return ksk_fail(err, KSK_BAD_FORMAT, "kaskad.json: probe id %d is not in [0, %d)",
-                            text->probes[i].id, vocabulary);
-    return true;
+    bool ok = true;
+    for (int i = 0; ok && i < text->target_count; i++)
+        ok = check_id("target id", text->target_ids[i], vocabulary, err);
+    for (int i = 0; ok && i < text->probe_count; i++)
+        ok = check_id("probe id", text->probes[i].id, vocabulary, err);
+    return ok;
 }
 
 bool ksk_model_verify(const ksk_model *model, int *checked, ksk_error *err)

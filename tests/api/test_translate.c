@@ -272,8 +272,8 @@ static void test_paragraphs(void **state)
 
 static void test_bytes_that_are_no_text(void **state)
 {
-    static const char *const texts[] = {"Guten \xff Morgen!", "Guten \xef\xbf\xbd Morgen!",
-                                        "\xc3", "Guten Morgen!"};
+    static const char *const texts[] = {"Guten \xff Morgen!", "Guten \xef\xbf\xbd Morgen!", "\xc3",
+                                        "Guten Morgen!"};
     static const int replaced[] = {1, 0, 1, 0};
     const ksk_translate_options options = greedily();
     ksk_translation *found = translate_lines(model, &options, 4, texts);
