@@ -34,8 +34,12 @@ KSK_API const char *ksk_isa(void);
 
 typedef struct ksk_model ksk_model;
 
+/* What a checkpoint's tensors become when it is loaded; ksk_model_save writes them so. */
+typedef enum ksk_storage { KSK_STORAGE_AS_IS, KSK_STORAGE_F32, KSK_STORAGE_BF16 } ksk_storage;
+
 typedef struct ksk_load_options {
     ksk_precision precision; /* of the products with weights */
+    ksk_storage weights;     /* KSK_STORAGE_AS_IS */
 } ksk_load_options;
 KSK_API ksk_load_options ksk_load_defaults(void);
 

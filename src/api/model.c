@@ -31,6 +31,7 @@ typedef struct finder {
     const ksk_safetensors *file;
     const ksk_model_type *type;
     int vocabulary;
+    ksk_storage weights;
 } finder;
 
 /* The tensor under its own name, one of the type's aliases, or either without its first part, as a
@@ -60,10 +61,25 @@ static ksk_tensor *look_up(void *context, const char *path, ksk_error *err)
     const char *name = find_name(f, path);
     if (!name && strcmp(path, "final_logits_bias") == 0)
         return zeros(f->vocabulary, err); /* older files leave it out */
-    return ksk_safetensors_get(f->file, name ? name : path, err);
+    ksk_tensor *stored = ksk_safetensors_get(f->file, name ? name : path, err);
+    if (!stored || f->weights == KSK_STORAGE_AS_IS)
+        return stored;
+    ksk_tensor *converted =
+        ksk_tensor_convert(stored, f->weights == KSK_STORAGE_F32 ? KSK_F32 : KSK_BF16, err);
+    ksk_tensor_release(stored);
+    return converted;
 }
 
-static bool load_module(ksk_model *model, ksk_error *err)
+/* config.json says what type the weights have, under the key of its transformers release. */
+static void note_weights(ksk_config *config, ksk_storage weights)
+{
+    if (weights != KSK_STORAGE_AS_IS)
+        ksk_config_set_string(config,
+                              ksk_config_has(config, "torch_dtype") ? "torch_dtype" : "dtype",
+                              weights == KSK_STORAGE_F32 ? "float32" : "bfloat16");
+}
+
+static bool load_module(ksk_model *model, ksk_storage weights, ksk_error *err)
 {
     ksk_module *declared = model->type->declare(model->config, err);
     if (!declared)
@@ -73,7 +89,9 @@ static bool load_module(ksk_model *model, ksk_error *err)
         finder f = {file, model->type,
                     ksk_config_int(model->config, "decoder_vocab_size",
                                    ksk_config_int(model->config, "vocab_size", 58101, 1, 1 << 22),
-                                   1, 1 << 22)};
+                                   1, 1 << 22),
+                    weights};
+        note_weights(model->config, weights);
         model->module = ksk_module_bind(declared, look_up, &f, err);
         ksk_safetensors_free(file);
     }
@@ -128,12 +146,12 @@ static bool vocabularies_fit(const ksk_model *model, ksk_error *err)
                      "decoder_vocab_size", model->rules.vocabulary, err);
 }
 
-static bool load(ksk_model *model, ksk_error *err)
+static bool load(ksk_model *model, const ksk_load_options *options, ksk_error *err)
 {
     model->config = ksk_config_load(model->directory, "config.json", err);
     if (!model->config || !load_type(model, err))
         return false;
-    if (!load_generation(model, err) || !load_module(model, err) ||
+    if (!load_generation(model, err) || !load_module(model, options->weights, err) ||
         !ksk_model_read_rules(model, err))
         return false;
     model->tokenizer = ksk_tokenizer_load(model->directory, err);
@@ -151,9 +169,10 @@ ksk_model *ksk_model_load(const char *directory, const ksk_load_options *options
         return NULL;
     }
     model->directory = copy;
-    model->compile.precision = (options ? *options : ksk_load_defaults()).precision;
+    const ksk_load_options chosen = options ? *options : ksk_load_defaults();
+    model->compile.precision = chosen.precision;
     pthread_mutex_init(&model->mutex, NULL);
-    if (load(model, err))
+    if (load(model, &chosen, err))
         return model;
     ksk_model_free(model);
     return NULL;
