@@ -139,8 +139,11 @@ typedef struct product_job {
     bool by_rows;
 } product_job;
 
-/* About 10 µs of one thread's work; less is not worth waking another for. */
-enum { least_work = 100000 };
+/* What one thread does in a microsecond, within a factor of two on the processors of these years,
+ * and the microseconds that are worth another thread: two hand-overs from core to core and some bad
+ * luck.
+ */
+enum { multiplies_per_us = 45000, bytes_per_us = 50000, least_us = 4 };
 
 /* Elements that are worth two threads when a row is only copied, packed or quantised. */
 enum { least_copy = 50000 };
@@ -151,18 +154,27 @@ static int64_t cut(int64_t count, int slice, int slices)
     return count * slice / slices;
 }
 
+/* How long one thread would take: few rows wait for their weights, many for the arithmetic. */
+static int64_t microseconds(const product_job *job)
+{
+    const int64_t elements = job->n * job->k;
+    const int64_t bytes =
+        job->packed ? (int64_t)job->packed->bytes : elements * (int64_t)sizeof(float);
+    const int64_t reading = bytes / bytes_per_us;
+    const int64_t multiplying = job->m * elements / multiplies_per_us;
+    return reading > multiplying ? reading : multiplying;
+}
+
 static void slice_job(product_job *job, const ksk_pool *pool)
 {
-    const int threads = ksk_pool_threads(pool);
+    const int64_t threads = ksk_pool_threads(pool);
     const int64_t panels = panels_of(job->kernels, job->n);
-    const int64_t work = job->m * job->n * job->k; /* multiply-adds */
-    job->slices = 1;
-    if (threads == 1 || work < least_work)
-        return;
+    const int64_t worth = microseconds(job) / least_us;
     job->by_rows = panels < 4 * threads && job->m >= panels;
     const int64_t most = job->by_rows ? job->m : panels;
-    const int64_t wanted = work / (least_work / 2) < threads ? work / (least_work / 2) : threads;
-    job->slices = (int)(wanted < most ? wanted : most);
+    int64_t slices = worth < threads ? worth : threads;
+    slices = slices < most ? slices : most;
+    job->slices = slices > 1 ? (int)slices : 1;
 }
 
 static void multiply(const product_job *job, int64_t top, int64_t rows, int64_t first, int64_t last)

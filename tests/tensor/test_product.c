@@ -64,8 +64,8 @@ static void check_packed(const ksk_kernels *kernels, ksk_precision precision, in
  * threads and fewer. */
 static void test_packed(void **state)
 {
-    const int64_t shapes[][3] = {{3, 53, 37},   {1, 401, 307}, {2, 701, 303},
-                                 {65, 19, 131}, {17, 301, 75}, {211, 37, 301}};
+    const int64_t shapes[][3] = {{3, 53, 37},   {1, 1201, 607}, {2, 1401, 603},
+                                 {65, 19, 131}, {17, 301, 75},  {211, 37, 301}};
     ksk_pool *two = ksk_pool_new(2, NULL), *three = ksk_pool_new(3, NULL);
     for (int i = 0; i < 3; i++) {
         const ksk_kernels *kernels = ksk_kernels_named(isas[i]);

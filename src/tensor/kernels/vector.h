@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(KSK_ISA_avx2) || defined(KSK_ISA_avx512)
+#if defined(KSK_ISA_avx2) || defined(KSK_ISA_avx512) || defined(KSK_ISA_wide)
 #include <immintrin.h>
 #endif
 
@@ -136,9 +136,14 @@ INLINE void store_part(float *to, vfloat value, int64_t count)
 
 INLINE vfloat fused(vfloat a, vfloat b, vfloat c)
 {
-#if defined(__FMA__)
-    for (int i = 0; i < LANES; i++)
-        c[i] = __builtin_fmaf(a[i], b[i], c[i]);
+#if defined(KSK_ISA_wide)
+    __m256 x[2], y[2], z[2];
+    memcpy(x, &a, sizeof x);
+    memcpy(y, &b, sizeof y);
+    memcpy(z, &c, sizeof z);
+    z[0] = _mm256_fmadd_ps(x[0], y[0], z[0]);
+    z[1] = _mm256_fmadd_ps(x[1], y[1], z[1]);
+    memcpy(&c, z, sizeof z);
     return c;
 #else
     return a * b + c;
