@@ -36,6 +36,6 @@ check_exit "a wrong proof" 1 "$program" verify -m "$work/wide"
 
 check_exit "nowhere" 1 "$program" convert -m "$model" -o /dev/null/there
 check_exit "no model" 1 "$program" convert -m "$work/none" -o "$work/some"
-check "nothing written" "$(ls -d "$work/some" 2>&1 | grep -c 'No such')" 1
+check "nothing written" "$([[ -e $work/some ]] && echo there)" ""
 check_exit "no such type" 2 "$program" convert -m "$model" -o "$work/some" --dtype f8
 finish
