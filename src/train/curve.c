@@ -139,8 +139,8 @@ static void draw_grid(ksk_string *svg, axis loss, axis bleu, double last)
         draw_label(svg, WIDTH - RIGHT + 8, y + 4, "start",
                    bleu.low + part * (bleu.high - bleu.low));
     }
-    for (double update = 0; update <= last; update += step)
-        draw_label(svg, x_of(update, last), HEIGHT - BOTTOM + 18, "middle", update);
+    for (int i = 0; i * step <= last; i++)
+        draw_label(svg, x_of(i * step, last), HEIGHT - BOTTOM + 18, "middle", i * step);
     ksk_string_add(svg, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">updates</text>\n",
                    WIDTH / 2, HEIGHT - 10);
 }

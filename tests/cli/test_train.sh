@@ -7,6 +7,7 @@ recipe=$root/recipes/smoke.yaml
 # Fewer pairs and updates than the recipe has, so that the whole script takes a minute.
 tiny=(--max-pairs 300 --max-dev-pairs 20 --vocabulary 350 --d-model 32 --ffn 64 --batch-tokens 500
     --max-updates 60 --eval-every 20 --save-every 7 --log-every 5 --warmup 10)
+# shellcheck disable=SC2317 # called through check_exit
 train() { "$program" train "$recipe" "${tiny[@]}" "$@"; }
 
 # --- a run ---
