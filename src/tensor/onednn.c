@@ -402,7 +402,7 @@ typedef struct job {
 
 static float *scales_of(const job *work)
 {
-    return (float *)(work->scratch + input_bytes(work->onednn, work->m));
+    return (void *)(work->scratch + input_bytes(work->onednn, work->m));
 }
 
 static void convert_rows(void *context, int index)

@@ -281,7 +281,7 @@ void ksk_product(const ksk_packed *packed, int64_t m, const float *x, int64_t x_
                        .y_stride = y_stride};
     if (packed->precision == KSK_PRECISION_INT8) {
         int8_t *q = scratch;
-        float *row_scales = (float *)((char *)scratch + row_bytes(packed, m));
+        float *row_scales = (void *)((char *)scratch + row_bytes(packed, m));
         quantize(packed, m, x, x_stride, q, row_scales, pool);
         job.q = q;
         job.row_scales = row_scales;
@@ -355,7 +355,7 @@ void ksk_product_plain(const ksk_kernels *kernels, int64_t m, int64_t n, int64_t
 {
     packing_job packing = {kernels, m, n, k, b, row, column, scratch, a, NULL, 1};
     if (wants_rows(kernels, n, a))
-        packing.rows = (float *)((char *)scratch + packed_size(kernels, n, k));
+        packing.rows = (void *)((char *)scratch + packed_size(kernels, n, k));
     if (n * k + m * k >= least_copy)
         packing.slices = ksk_pool_threads(pool);
     ksk_pool_run(pool, packing.slices, pack_slice, &packing);

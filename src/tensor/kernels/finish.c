@@ -58,7 +58,8 @@ static void rescale(int64_t n, const int32_t *sums, float row_scale, const float
 {
     for (int64_t j = 0; j < n; j += LANES) {
         const int64_t left = n - j;
-        const vint whole = (vint)load_upto((const float *)(sums + j), left);
+        const void *bits = sums + j; /* vectors of four bytes a lane, whatever these mean */
+        const vint whole = (vint)load_upto(bits, left);
         const vfloat scales = load_upto(column_scales + j, left) * row_scale;
         store_upto(scaled + j, __builtin_convertvector(whole, vfloat) * scales, left);
     }
