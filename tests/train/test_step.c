@@ -175,7 +175,7 @@ static void test_learns_to_copy(void **state)
 {
     small s = small_drawn(11);
     small_batch b, unseen;
-    ksk_step_options o = options(2);
+    ksk_step_options o = options(1);
     o.dropout = 0.05F;
     o.clip_norm = 1;
     ksk_trainer *trainer = new_trainer(&s, o);
@@ -196,7 +196,7 @@ static void test_learns_to_copy(void **state)
     small_clear(&s);
 }
 
-/* Five updates with dropout and clipping, the last of two batches; gives the module. */
+/* Three updates with dropout and clipping, the last of two batches; gives the module. */
 static ksk_module *train_on(int threads)
 {
     small s = small_wide(5);
@@ -207,10 +207,10 @@ static ksk_module *train_on(int threads)
     o.optimiser.kind = KSK_ADAMW;
     o.optimiser.weight_decay = 0.01;
     ksk_trainer *trainer = new_trainer(&s, o);
-    for (uint64_t i = 0; i < 6; i++) {
+    for (uint64_t i = 0; i < 4; i++) {
         small_copy_batch(&b, 33 + (int)i, 11, i);
         accumulate(trainer, &b.batch, 70 + i);
-        if (i != 4)
+        if (i != 2)
             update(trainer, 1e-3F);
     }
     ksk_module *module = ksk_module_share(ksk_trainer_module(trainer));
@@ -493,7 +493,7 @@ static void test_memory_runs_out(void **state)
     small_copy_batch(&b, 2, 3, 1);
     /* Each of the first, then some: there are thousands, most alike. */
     bool done = false;
-    for (long n = 0; !done; n += n < 50 ? 1 : 37)
+    for (long n = 0; !done; n += n < 50 ? 1 : 101)
         done = step_with_failure(&s, &b, n);
     small_clear(&s);
     ksk_allocator_set(NULL);
