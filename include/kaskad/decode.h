@@ -140,6 +140,7 @@ KSK_API void ksk_nbest_clear(ksk_nbest *nbest); /* frees the content; zeroes *nb
 typedef struct ksk_decoder {
     const char *name;     /* as in `--decode NAME` */
     const char *citation; /* author, year, title */
+    bool searches;        /* options.beams matters */
 
     /* Decodes `sentences` sources at once; `results` [sentences] zeroed on entry. numbers[i] is
      * sentence i's number in the whole job, so that what is drawn for it does not depend on

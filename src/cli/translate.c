@@ -13,8 +13,6 @@
 
 enum { NOT_GIVEN = -1, WINDOW_BATCHES = 8, MOST_PREFIX = 1024 };
 
-static const char decoders[] = "greedy|beam|sample";
-static const char *const decoder_names[] = {"greedy", "beam", "sample"};
 static const char precisions[] = "f32|bf16|int8";
 static const char yes_no_never[] = "yes|no|never";
 static const char yes_no[] = "yes|no";
@@ -22,9 +20,9 @@ static const char long_rules[] = "split|error";
 
 /* What the command line says; NOT_GIVEN and NAN leave the model's own settings. */
 typedef struct settings {
-    const char *model, *prefix;
+    const char *model, *decoder, *prefix;
     int precision, threads, batch_size, batch_tokens;
-    int decoder, beams, n_best, top_k, max_length, min_length, no_repeat_ngram;
+    int beams, n_best, top_k, max_length, min_length, no_repeat_ngram;
     int early_stopping, end_in_length, long_rule;
     double length_penalty, temperature, top_p, repetition_penalty;
     uint64_t seed;
@@ -36,7 +34,6 @@ static const settings nothing_given = {
     .threads = NOT_GIVEN,
     .batch_size = NOT_GIVEN,
     .batch_tokens = NOT_GIVEN,
-    .decoder = NOT_GIVEN,
     .beams = NOT_GIVEN,
     .n_best = NOT_GIVEN,
     .top_k = NOT_GIVEN,
@@ -62,7 +59,8 @@ static bool parse(int argc, char **argv, settings *s, int *status)
         KSK_INT("batch-tokens", 0, "N", "source tokens decoded at once; 0: any number",
                 &s->batch_tokens, 0, 1 << 24),
         KSK_HEADING("Search (defaults are the model's own)"),
-        KSK_CHOICE("decode", 0, decoders, "beam when --beam is over 1", &s->decoder),
+        KSK_TEXT("decode", 0, "NAME", "greedy, beam or sample; beam when --beam is over 1",
+                 &s->decoder),
         KSK_INT("beam", 0, "N", "hypotheses kept", &s->beams, 1, 1024),
         KSK_NUMBER("length-penalty", 0, "X", "score is log-probability / length^X",
                    &s->length_penalty, -100, 100),
@@ -136,7 +134,27 @@ static void set_number(float *option, double given)
 
 static bool searches(const settings *s)
 {
-    return s->decoder == NOT_GIVEN || !strcmp(decoder_names[s->decoder], "beam");
+    return !s->decoder || ksk_decoder_find(s->decoder)->searches;
+}
+
+/* A decoder that exists, and goes with the other options; said on stderr when not. */
+static bool check_decoder(const settings *s)
+{
+    if (s->decoder && !ksk_decoder_find(s->decoder)) {
+        char known[200] = "";
+        for (int i = 0; ksk_decoder_at(i); i++) {
+            const size_t length = strlen(known);
+            snprintf(known + length, sizeof known - length, "%s%s", i ? ", " : "",
+                     ksk_decoder_at(i)->name);
+        }
+        ksk_complain("--decode %s: there is no such decoder; known are %s", s->decoder, known);
+        return false;
+    }
+    if (s->beams > 1 && !searches(s)) {
+        ksk_complain("--beam %d goes with --decode beam, not with %s", s->beams, s->decoder);
+        return false;
+    }
+    return true;
 }
 
 static ksk_translate_options translate_options(const settings *s, const ksk_model *model,
@@ -146,8 +164,8 @@ static ksk_translate_options translate_options(const settings *s, const ksk_mode
                                                   KSK_STOP_NEVER};
     ksk_translate_options t = ksk_translate_defaults(model);
     ksk_decode_options *d = &t.decode;
-    if (s->decoder != NOT_GIVEN)
-        t.decoder = decoder_names[s->decoder];
+    if (s->decoder)
+        t.decoder = s->decoder;
     set_int(&t.threads, s->threads);
     set_int(&t.batch_size, s->batch_size);
     set_int(&t.batch_tokens, s->batch_tokens);
@@ -342,13 +360,8 @@ static int run(int argc, char **argv)
     int32_t prefix[MOST_PREFIX];
     if (!parse(argc, argv, &s, &status))
         return status;
-    if (s.prefix && !read_prefix(s.prefix, prefix, &prefix_length))
+    if (!check_decoder(&s) || (s.prefix && !read_prefix(s.prefix, prefix, &prefix_length)))
         return KSK_EXIT_USAGE;
-    if (s.beams > 1 && !searches(&s)) {
-        ksk_complain("--beam %d goes with --decode beam, not with %s", s.beams,
-                     decoder_names[s.decoder]);
-        return KSK_EXIT_USAGE;
-    }
     ksk_error err = {0};
     const ksk_load_options load = {.precision = (ksk_precision)s.precision};
     ksk_model *model = ksk_model_load(s.model, &load, &err);

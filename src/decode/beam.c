@@ -248,6 +248,7 @@ static bool decode(ksk_l2r *scorer, int sentences, const int32_t *const *sources
 
 const ksk_decoder ksk_decoder_beam = {
     .name = "beam",
+    .searches = true,
     .citation = "Sutskever, Vinyals and Le 2014, Sequence to Sequence Learning with Neural "
                 "Networks",
     .decode = decode,
