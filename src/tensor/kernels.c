@@ -1,5 +1,6 @@
 #include "tensor/kernels.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,7 +46,7 @@ const ksk_kernels *ksk_kernels_named(const char *isa)
     return NULL;
 }
 
-const ksk_kernels *ksk_kernels_best(void)
+static const ksk_kernels *choose(void)
 {
     const char *wanted = getenv("KASKAD_ISA");
     const ksk_kernels *named = wanted ? ksk_kernels_named(wanted) : NULL;
@@ -55,4 +56,16 @@ const ksk_kernels *ksk_kernels_best(void)
     while (!tables[best].can())
         best--;
     return tables[best].kernels;
+}
+
+/* Chosen once; two threads that come first choose the same. */
+const ksk_kernels *ksk_kernels_best(void)
+{
+    static _Atomic(const ksk_kernels *) chosen;
+    const ksk_kernels *kernels = atomic_load_explicit(&chosen, memory_order_acquire);
+    if (!kernels) {
+        kernels = choose();
+        atomic_store_explicit(&chosen, kernels, memory_order_release);
+    }
+    return kernels;
 }
