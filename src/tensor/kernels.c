@@ -46,7 +46,7 @@ const ksk_kernels *ksk_kernels_named(const char *isa)
     return NULL;
 }
 
-static const ksk_kernels *choose(void)
+const ksk_kernels *ksk_kernels_choose(void)
 {
     const char *wanted = getenv("KASKAD_ISA");
     const ksk_kernels *named = wanted ? ksk_kernels_named(wanted) : NULL;
@@ -64,7 +64,7 @@ const ksk_kernels *ksk_kernels_best(void)
     static _Atomic(const ksk_kernels *) chosen;
     const ksk_kernels *kernels = atomic_load_explicit(&chosen, memory_order_acquire);
     if (!kernels) {
-        kernels = choose();
+        kernels = ksk_kernels_choose();
         atomic_store_explicit(&chosen, kernels, memory_order_release);
     }
     return kernels;

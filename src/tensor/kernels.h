@@ -141,6 +141,8 @@ struct ksk_kernels {
 
 /* The best table for this processor, or a lower one that KASKAD_ISA names. */
 const ksk_kernels *ksk_kernels_best(void);
+/* The same, looking anew. */
+const ksk_kernels *ksk_kernels_choose(void);
 /* A table by name ("scalar", "avx2", "avx512"); NULL if unknown or the processor cannot run it. */
 const ksk_kernels *ksk_kernels_named(const char *isa);
 
