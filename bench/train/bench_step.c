@@ -1,12 +1,12 @@
 /* Tokens per second of a training step, and the memory that it takes.
  *
- *     bench_step MODEL [--batches FILE] [--tokens N] [--length L] [--threads T] [--steps S]
+ *     bench_step [MODEL] [--batches FILE] [--tokens N] [--length L] [--threads T] [--steps S]
  *
- * MODEL is a directory with a config.json; the weights are drawn. The batches are those of FILE
- * (a pair a line, "1 2 3<TAB>4 5 6", an empty line between batches), or one of about N target
- * tokens in random sentences of L/2 to 3L/2 tokens. After a step to warm up, S steps are timed
- * (dropout 0.1, label smoothing 0.1, Adam) and one JSON line is printed: target tokens per second
- * over all steps and of the best one, seconds per step, peak resident MiB. */
+ * MODEL is a directory with a config.json (models/tatoeba-deu-eng); the weights are drawn. The
+ * batches are those of FILE (a pair a line, "1 2 3<TAB>4 5 6", an empty line between batches), or
+ * one of about N target tokens in random sentences of L/2 to 3L/2 tokens. After a step to warm up,
+ * S steps are timed (dropout 0.1, label smoothing 0.1, Adam) and one JSON line is printed: target
+ * tokens per second over all steps and of the best one, seconds per step, peak resident MiB. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -215,11 +215,12 @@ int main(int argc, char **argv)
         else
             path = optarg;
     }
-    if (optind + 1 != argc || steps < 1 || length < 1 || length > longest / 2)
-        die("usage: bench_step MODEL [--batches FILE] [--tokens N] [--length L] [--threads T] "
+    if (optind + 1 < argc || steps < 1 || length < 1 || length > longest / 2)
+        die("usage: bench_step [MODEL] [--batches FILE] [--tokens N] [--length L] [--threads T] "
             "[--steps S]");
     int vocabulary = 0;
-    ksk_trainer *trainer = new_trainer(argv[optind], (int)threads, &vocabulary);
+    const char *model = optind < argc ? argv[optind] : "models/tatoeba-deu-eng";
+    ksk_trainer *trainer = new_trainer(model, (int)threads, &vocabulary);
     batches all = {NULL, 0, 0};
     if (path)
         read_batches(&all, path);

@@ -1,6 +1,6 @@
 """Training steps of kaskad and of PyTorch on the same model and batches, alternated.
 
-    python peer.py --program build/bench_step --model models/tatoeba-deu-eng [--tokens 4096] [--length 20]
+    python peer.py --program build/bench/bench_step --model models/tatoeba-deu-eng [--tokens 4096] [--length 20]
                    [--steps 3] [--rounds 3] [--threads 2] [--systems kaskad torch-f32 ...]
 
 Pinned: torch 2.5.1, transformers 4.57.6, numpy 1.26 or 2.
@@ -126,7 +126,7 @@ def run_system(name, options, path):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--program", default="build/bench_step")
+    parser.add_argument("--program", default="build/bench/bench_step")
     parser.add_argument("--model", default="models/tatoeba-deu-eng")
     parser.add_argument("--tokens", type=int, default=4096)
     parser.add_argument("--length", type=int, default=20)
