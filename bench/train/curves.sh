@@ -13,7 +13,7 @@ row() { # TOKENS LENGTH
 import json, sys
 r = json.load(sys.stdin)
 tokens, length = sys.argv[1:]
-rate = r["best_tokens_per_second"]
+rate = r["best"]
 print(f"| {tokens} | {length} | {rate:.0f} | {1e6 / rate:.0f} |")' "$1" "$2"
 }
 
