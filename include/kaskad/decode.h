@@ -40,6 +40,51 @@ struct ksk_l2r {
     void (*free)(ksk_l2r *self);
 };
 
+/* --- the Markov scorer --------------------------------------------------------------------------
+ */
+
+/* Rows of one round: contexts of the last tokens before a position, each a token longer than its
+ * parent in the round before. Row i continues row parents[i] of that round with tokens[i]; or, when
+ * parents[i] is negative, begins sentence -1 - parents[i] with the empty context of the target's
+ * position positions[i], counted from 0 (its token is not read). A row that continues predicts the
+ * position behind its parent's; its positions[i] is not read.
+ *
+ * With `candidates` row i asks for the tokens candidates[spans[i][0]] … spans[i][1] of them; the
+ * spans lie one behind the other, the first at 0. NULL: for the whole vocabulary, spans not read.
+ */
+typedef struct ksk_contexts {
+    int rows;
+    const int32_t *parents, *tokens, *positions; /* [rows] */
+    const int32_t *candidates;
+    const int32_t (*spans)[2]; /* [rows] */
+} ksk_contexts;
+
+/* Log potentials of order-m Markov models, for every m = 0 … order at once (Deng & Rush 2020): what
+ * comes next given a position and exactly the last m target tokens. One thread at a time uses it.
+ */
+typedef struct ksk_markov ksk_markov;
+struct ksk_markov {
+    int vocabulary;
+    int end_id;
+    int pad_id;                /* -1: none. Decoders do not ban it by themselves */
+    int order;                 /* M: most tokens of a context */
+    int max_source;            /* most tokens in a source */
+    int max_target;            /* most tokens in a target, end included */
+    double length_a, length_b; /* target ≈ a · source + b, both in tokens without the end */
+
+    /* Forgets everything and takes the sources, as ksk_l2r's does. */
+    bool (*start)(ksk_markov *self, int sentences, const int32_t *const *sources,
+                  const int *lengths, ksk_error *err);
+
+    /* The natural logarithms of the probabilities of what was asked for, row after row: normalised
+     * over the whole vocabulary. Valid until the next call and free to be written to. Errors:
+     * BAD_ARGUMENT (a context longer than the order, an id or position out of range). */
+    bool (*score)(ksk_markov *self, const ksk_contexts *contexts, float **log_probs,
+                  ksk_error *err);
+
+    void (*free)(ksk_markov *self);
+};
+
 /* --- logit processors --------------------------------------------------------------------------
  */
 
@@ -76,6 +121,17 @@ typedef enum ksk_length_rule {
     KSK_LENGTH_WITHOUT_END, /* generated tokens but the end token; at least one */
 } ksk_length_rule;
 
+/* Cascaded decoding (Deng & Rush 2020, "Cascaded Text Generation with Markov Transformers"). */
+typedef struct ksk_cascade_options {
+    int topk;                  /* K: states kept at a position, 16; 1 to 1024 */
+    int rounds;                /* R: contexts grow to R - 1 tokens; 2 to the model's order + 1, 0:
+                                  that */
+    int delta;                 /* D: lengths that compete are within D of the predicted one, 3 */
+    double length_a, length_b; /* predicted length = a · source + b; NAN: the model's own */
+    int64_t memory; /* most bytes of lattices and scores at a time, 1 GiB; a batch that needs more
+                       is decoded in parts */
+} ksk_cascade_options;
+
 /* What every decoder may be asked; a decoder checks all of it and ignores what is not its business
  * (greedy search the beams, beam search the temperature). Names, defaults and meaning follow the
  * GenerationConfig of transformers 4.57.6. */
@@ -110,6 +166,8 @@ typedef struct ksk_decode_options {
 
     const ksk_processor *processors; /* more of them */
     int processor_count;
+
+    ksk_cascade_options cascade;
 } ksk_decode_options;
 
 /* Nothing but max-probability decoding: the defaults in the comments above. */
@@ -136,7 +194,8 @@ typedef struct ksk_nbest {
 
 KSK_API void ksk_nbest_clear(ksk_nbest *nbest); /* frees the content; zeroes *nbest */
 
-/* A decoding algorithm over left-to-right scorers. */
+/* A decoding algorithm over left-to-right scorers or over Markov scorers: one of the two functions
+ * is NULL. */
 typedef struct ksk_decoder {
     const char *name;     /* as in `--decode NAME` */
     const char *citation; /* author, year, title */
@@ -149,6 +208,11 @@ typedef struct ksk_decoder {
     bool (*decode)(ksk_l2r *scorer, int sentences, const int32_t *const *sources,
                    const int *lengths, const ksk_decode_options *options, const uint64_t *numbers,
                    ksk_nbest *results, ksk_error *err);
+
+    /* The same with contexts of limited order. */
+    bool (*decode_markov)(ksk_markov *scorer, int sentences, const int32_t *const *sources,
+                          const int *lengths, const ksk_decode_options *options,
+                          const uint64_t *numbers, ksk_nbest *results, ksk_error *err);
 } ksk_decoder;
 
 /* The decoder of that name, or NULL; and the i-th of all, or NULL at the end. */

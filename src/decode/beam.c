@@ -214,7 +214,7 @@ static bool search(beam *b, ksk_error *err)
 static bool check(const ksk_decode_options *options, const ksk_l2r *scorer, ksk_error *err)
 {
     enum { most = 1024 };
-    if (!ksk_options_check(options, scorer, err))
+    if (!ksk_options_check(options, scorer->vocabulary, scorer->max_target, err))
         return false;
     if (options->beams > most)
         return ksk_fail(err, KSK_BAD_ARGUMENT, "beams is %d; beam search takes up to %d",

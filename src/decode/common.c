@@ -19,6 +19,8 @@ ksk_decode_options ksk_decode_defaults(void)
         .repetition_penalty = 1,
         .forced_first = -1,
         .forced_last = -1,
+        .cascade =
+            {.topk = 16, .delta = 3, .length_a = NAN, .length_b = NAN, .memory = (int64_t)1 << 30},
     };
 }
 
@@ -64,13 +66,13 @@ static bool check_sampling(const ksk_decode_options *o, ksk_error *err)
     return true;
 }
 
-static bool check_lengths(const ksk_decode_options *o, const ksk_l2r *scorer, ksk_error *err)
+static bool check_lengths(const ksk_decode_options *o, int max_target, ksk_error *err)
 {
-    if (o->max_length < 0 || o->max_length > scorer->max_target)
+    if (o->max_length < 0 || o->max_length > max_target)
         return ksk_fail(err, KSK_BAD_ARGUMENT,
                         "max_length is %d; the model takes 1 to %d tokens (0: its own limit)",
-                        o->max_length, scorer->max_target);
-    const int max_length = o->max_length ? o->max_length : scorer->max_target;
+                        o->max_length, max_target);
+    const int max_length = o->max_length ? o->max_length : max_target;
     if (o->min_length < 0 || o->min_length > max_length)
         return ksk_fail(err, KSK_BAD_ARGUMENT, "min_length is %d; it must be 0 to max_length (%d)",
                         o->min_length, max_length);
@@ -125,11 +127,11 @@ static bool check_constraints(const ksk_decode_options *o, int vocabulary, ksk_e
            check_forced("forced_last", o->forced_last, vocabulary, err);
 }
 
-bool ksk_options_check(const ksk_decode_options *options, const ksk_l2r *scorer, ksk_error *err)
+bool ksk_options_check(const ksk_decode_options *options, int vocabulary, int max_target,
+                       ksk_error *err)
 {
     return check_search(options, err) && check_sampling(options, err) &&
-           check_lengths(options, scorer, err) &&
-           check_constraints(options, scorer->vocabulary, err);
+           check_lengths(options, max_target, err) && check_constraints(options, vocabulary, err);
 }
 
 /* --- the job --- */

@@ -68,8 +68,10 @@ typedef struct ksk_job {
     ksk_front now, next;
 } ksk_job;
 
-/* Checks the options against the scorer and each other. Errors: BAD_ARGUMENT names the option. */
-bool ksk_options_check(const ksk_decode_options *options, const ksk_l2r *scorer, ksk_error *err);
+/* Checks the options against the scorer's vocabulary and longest target (start token included) and
+ * each other. Errors: BAD_ARGUMENT names the option. */
+bool ksk_options_check(const ksk_decode_options *options, int vocabulary, int max_target,
+                       ksk_error *err);
 
 /* Checks everything, takes memory, starts the scorer and gives every sentence room for `copies`
  * hypotheses. `last` as in ksk_chain_build. End the job even after a failure. Errors: BAD_ARGUMENT,

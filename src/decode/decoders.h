@@ -7,5 +7,6 @@
 extern const ksk_decoder ksk_decoder_greedy;
 extern const ksk_decoder ksk_decoder_beam;
 extern const ksk_decoder ksk_decoder_sample;
+extern const ksk_decoder ksk_decoder_cascade;
 
 #endif

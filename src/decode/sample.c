@@ -185,7 +185,7 @@ static bool decode(ksk_l2r *scorer, int sentences, const int32_t *const *sources
                    ksk_nbest *results, ksk_error *err)
 {
     const ksk_request request = {scorer, sentences, sources, lengths, options, numbers, results};
-    if (!ksk_options_check(options, scorer, err))
+    if (!ksk_options_check(options, scorer->vocabulary, scorer->max_target, err))
         return false;
     if (options->temperature == 0)
         return ksk_fail(err, KSK_BAD_ARGUMENT,
