@@ -1,23 +1,12 @@
 /* Lines to translations: cut into pieces, packed into batches of alike lengths, decoded, and put
  * together again in order. */
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "api/model.h"
+#include "api/translator.h"
 #include "base/string.h"
 #include "kaskad/memory.h"
 #include "text/sentences.h"
-
-struct ksk_translator {
-    const ksk_model *model;
-    const ksk_decoder *decoder;
-    ksk_translate_options options;
-    ksk_l2r *scorer;
-    ksk_workspace *workspace; /* for scoring, made when first needed */
-    uint64_t lines;           /* translated so far */
-};
 
 ksk_translate_options ksk_translate_defaults(const ksk_model *model)
 {
@@ -75,17 +64,11 @@ ksk_translator *ksk_translator_new(const ksk_model *model, const ksk_translate_o
     translator->options = options ? *options : ksk_translate_defaults(model);
     if (translator->options.threads == 0)
         translator->options.threads = processors();
-    const ksk_seq2seq_plans *plans =
-        check_options(&translator->options, err) && choose_decoder(translator, err)
-            ? ksk_model_plans(model, KSK_TO_GENERATE, err)
-            : NULL;
-    if (plans)
-        translator->scorer =
-            ksk_seq2seq_scorer_new(plans, &model->rules, translator->options.threads, err);
     /* Decoding nothing checks the options, here rather than at the first line. */
-    if (translator->scorer &&
-        translator->decoder->decode(translator->scorer, 0, NULL, NULL, &translator->options.decode,
-                                    NULL, NULL, err))
+    if (check_options(&translator->options, err) && choose_decoder(translator, err) &&
+        (translator->crew =
+             ksk_crew_new(model, translator->decoder, translator->options.threads, err)) &&
+        ksk_crew_check(translator->crew, &translator->options, err))
         return translator;
     ksk_translator_free(translator);
     return NULL;
@@ -95,8 +78,7 @@ void ksk_translator_free(ksk_translator *translator)
 {
     if (!translator)
         return;
-    if (translator->scorer)
-        translator->scorer->free(translator->scorer);
+    ksk_crew_free(translator->crew);
     ksk_workspace_free(translator->workspace);
     ksk_free(translator);
 }
@@ -119,12 +101,8 @@ void ksk_translation_clear(ksk_translation *translation)
  */
 typedef struct piece {
     int line;
-    uint64_t number; /* in the whole job */
-    ksk_span span;   /* in the line */
-    int32_t *ids;
-    int count;
-    ksk_nbest result;
-    double seconds; /* of its batch */
+    ksk_span span; /* in the line */
+    ksk_unit unit;
 } piece;
 
 /* One call of ksk_translate. */
@@ -146,10 +124,10 @@ static bool add_piece(job *j, int line, int part, ksk_span span)
                         most_pieces);
     if (!ksk_grow(&j->pieces, &j->room, j->count + 1, sizeof *j->pieces))
         return ksk_fail_memory(j->err);
-    j->pieces[j->count++] =
-        (piece){.line = line,
-                .number = (j->translator->lines + (uint64_t)line) * most_pieces + (uint64_t)part,
-                .span = span};
+    j->pieces[j->count++] = (piece){
+        .line = line,
+        .span = span,
+        .unit.number = (j->translator->lines + (uint64_t)line) * most_pieces + (uint64_t)part};
     return true;
 }
 
@@ -159,8 +137,8 @@ static bool encode(job *j, piece *p, int *replaced)
     const bool ok = ksk_tokenizer_encode_source(
         j->translator->model->tokenizer, j->lines[p->line] + p->span.begin,
         p->span.end - p->span.begin, &ids, replaced, j->err);
-    p->ids = ids.ids;
-    p->count = (int)ids.count;
+    p->unit.ids = ids.ids;
+    p->unit.count = (int)ids.count;
     return ok;
 }
 
@@ -216,106 +194,20 @@ static bool cut_line(job *j, int line)
     return ok;
 }
 
-/* --- batches ------------------------------------------------------------------------------------
- */
-
-/* Long pieces first; equal ones in order. */
-static int by_length(const void *a, const void *b)
-{
-    const piece *const x = *(piece *const *)a, *const y = *(piece *const *)b;
-    if (x->count != y->count)
-        return y->count - x->count;
-    return (x->number > y->number) - (x->number < y->number);
-}
-
-static int batch_end(const job *j, piece *const *order, int first)
-{
-    const ksk_translate_options *options = &j->translator->options;
-    int64_t tokens = 0;
-    int end = first;
-    while (end < (int)j->count && end - first < options->batch_size) {
-        tokens += order[end]->count;
-        if (end > first && options->batch_tokens && tokens > options->batch_tokens)
-            break;
-        end++;
-    }
-    return end;
-}
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-typedef struct batch {
-    const int32_t **sources;
-    int *lengths;
-    uint64_t *numbers;
-    ksk_nbest *results;
-} batch;
-
-static bool decode_batch(job *j, const batch *b, piece **pieces, int count)
-{
-    ksk_translator *t = j->translator;
-    for (int i = 0; i < count; i++) {
-        b->sources[i] = pieces[i]->ids;
-        b->lengths[i] = pieces[i]->count;
-        b->numbers[i] = pieces[i]->number;
-        b->results[i] = (ksk_nbest){0};
-    }
-    const double began = now();
-    if (!t->decoder->decode(t->scorer, count, b->sources, b->lengths, &t->options.decode,
-                            b->numbers, b->results, j->err))
-        return false;
-    for (int i = 0; i < count; i++) {
-        pieces[i]->result = b->results[i];
-        pieces[i]->seconds = now() - began;
-    }
-    return true;
-}
-
-static bool decode_pieces(job *j)
-{
-    const size_t most = (size_t)j->translator->options.batch_size < j->count
-                            ? (size_t)j->translator->options.batch_size
-                            : j->count;
-    piece **order = ksk_calloc(j->count + 1, sizeof *order);
-    batch b = {ksk_calloc(most + 1, sizeof *b.sources), ksk_calloc(most + 1, sizeof *b.lengths),
-               ksk_calloc(most + 1, sizeof *b.numbers), ksk_calloc(most + 1, sizeof *b.results)};
-    bool ok =
-        (order && b.sources && b.lengths && b.numbers && b.results) || ksk_fail_memory(j->err);
-    for (size_t i = 0; ok && i < j->count; i++)
-        order[i] = &j->pieces[i];
-    if (ok)
-        qsort(order, j->count, sizeof *order, by_length);
-    for (int first = 0, end; ok && first < (int)j->count; first = end) {
-        end = batch_end(j, order, first);
-        ok = decode_batch(j, &b, order + first, end - first);
-    }
-    ksk_free(order);
-    ksk_free(b.sources);
-    ksk_free(b.lengths);
-    ksk_free(b.numbers);
-    ksk_free(b.results);
-    return ok;
-}
-
 /* --- putting together ---------------------------------------------------------------------------
  */
 
 /* The k-th hypothesis, or the last where a piece has fewer. */
 static const ksk_hypothesis *hypothesis(const piece *p, int k)
 {
-    return &p->result.hypotheses[k < p->result.count ? k : p->result.count - 1];
+    return &p->unit.result.hypotheses[k < p->unit.result.count ? k : p->unit.result.count - 1];
 }
 
 static int most_alternatives(const piece *pieces, size_t count)
 {
     int most = 0;
     for (size_t i = 0; i < count; i++)
-        most = pieces[i].result.count > most ? pieces[i].result.count : most;
+        most = pieces[i].unit.result.count > most ? pieces[i].unit.result.count : most;
     return most;
 }
 
@@ -382,16 +274,16 @@ static bool join_sources(const job *j, const piece *pieces, size_t count,
 {
     size_t total = 0;
     for (size_t i = 0; i < count; i++)
-        total += (size_t)pieces[i].count;
+        total += (size_t)pieces[i].unit.count;
     translation->source_ids = ksk_malloc(total * sizeof *translation->source_ids);
     if (!translation->source_ids)
         return ksk_fail_memory(j->err);
     for (size_t i = 0; i < count; i++) {
-        memcpy(translation->source_ids + translation->source_id_count, pieces[i].ids,
-               (size_t)pieces[i].count * sizeof *pieces[i].ids);
-        translation->source_id_count += pieces[i].count;
-        if (pieces[i].seconds > translation->seconds)
-            translation->seconds = pieces[i].seconds;
+        memcpy(translation->source_ids + translation->source_id_count, pieces[i].unit.ids,
+               (size_t)pieces[i].unit.count * sizeof *pieces[i].unit.ids);
+        translation->source_id_count += pieces[i].unit.count;
+        if (pieces[i].unit.seconds > translation->seconds)
+            translation->seconds = pieces[i].unit.seconds;
     }
     return true;
 }
@@ -441,11 +333,24 @@ static bool assemble_lines(const job *j, int count, ksk_translation *translation
 /* --- translating --------------------------------------------------------------------------------
  */
 
+static bool decode_pieces(const job *j)
+{
+    ksk_unit **units = ksk_calloc(j->count + 1, sizeof *units);
+    if (!units)
+        return ksk_fail_memory(j->err);
+    for (size_t i = 0; i < j->count; i++)
+        units[i] = &j->pieces[i].unit;
+    const bool ok =
+        ksk_crew_decode(j->translator->crew, &j->translator->options, j->count, units, j->err);
+    ksk_free(units);
+    return ok;
+}
+
 static void free_pieces(job *j)
 {
     for (size_t i = 0; i < j->count; i++) {
-        ksk_free(j->pieces[i].ids);
-        ksk_nbest_clear(&j->pieces[i].result);
+        ksk_free(j->pieces[i].unit.ids);
+        ksk_nbest_clear(&j->pieces[i].unit.result);
     }
     ksk_free(j->pieces);
 }
@@ -469,92 +374,5 @@ bool ksk_translate(ksk_translator *translator, int count, const char *const *lin
     for (int i = 0; !ok && i < count; i++)
         ksk_translation_clear(&translations[i]);
     translator->lines += ok ? (uint64_t)count : 0;
-    return ok;
-}
-
-/* --- scoring ------------------------------------------------------------------------------------
- */
-
-typedef struct pairs {
-    ksk_ids *sources, *targets;
-    const int32_t **source_ids, **target_ids;
-    int *source_lengths, *target_lengths;
-} pairs;
-
-static bool encode_pairs(const ksk_tokenizer *tokenizer, pairs *p, int count,
-                         const char *const *sources, const char *const *targets, ksk_error *err)
-{
-    for (int i = 0; i < count; i++) {
-        if (!ksk_tokenizer_encode_source(tokenizer, sources[i], strlen(sources[i]), &p->sources[i],
-                                         NULL, err) ||
-            !ksk_tokenizer_encode_target(tokenizer, targets[i], strlen(targets[i]), &p->targets[i],
-                                         NULL, err))
-            return false;
-        p->source_ids[i] = p->sources[i].ids;
-        p->source_lengths[i] = (int)p->sources[i].count;
-        p->target_ids[i] = p->targets[i].ids;
-        p->target_lengths[i] = (int)p->targets[i].count;
-    }
-    return true;
-}
-
-/* Sums in order, in double precision. */
-static void sum_up(const pairs *p, int count, const float *rows, double *log_probs, int *tokens)
-{
-    for (int i = 0; i < count; i++) {
-        log_probs[i] = 0;
-        for (int j = 0; j < p->target_lengths[i]; j++)
-            log_probs[i] += *rows++;
-        if (tokens)
-            tokens[i] = p->target_lengths[i];
-    }
-}
-
-static bool score_pairs(ksk_translator *translator, const pairs *p, int count, double *log_probs,
-                        int *tokens, ksk_error *err)
-{
-    const ksk_model *model = translator->model;
-    const ksk_seq2seq_plans *plans = ksk_model_plans(model, KSK_TO_SCORE, err);
-    if (plans && !translator->workspace)
-        translator->workspace = ksk_workspace_new(translator->options.threads, err);
-    if (!plans || !translator->workspace)
-        return false;
-    size_t rows = 0;
-    for (int i = 0; i < count; i++)
-        rows += (size_t)p->target_lengths[i];
-    float *values = ksk_malloc((rows + 1) * sizeof *values);
-    if (!values)
-        return ksk_fail_memory(err);
-    const bool ok =
-        ksk_seq2seq_score(plans, &model->rules, translator->workspace, count, p->source_ids,
-                          p->source_lengths, p->target_ids, p->target_lengths, values, err);
-    if (ok)
-        sum_up(p, count, values, log_probs, tokens);
-    ksk_free(values);
-    return ok;
-}
-
-bool ksk_score(ksk_translator *translator, int count, const char *const *sources,
-               const char *const *targets, double *log_probs, int *tokens, ksk_error *err)
-{
-    const size_t n = (size_t)count + 1;
-    pairs p = {ksk_calloc(n, sizeof *p.sources),        ksk_calloc(n, sizeof *p.targets),
-               ksk_calloc(n, sizeof *p.source_ids),     ksk_calloc(n, sizeof *p.target_ids),
-               ksk_calloc(n, sizeof *p.source_lengths), ksk_calloc(n, sizeof *p.target_lengths)};
-    bool ok = (p.sources && p.targets && p.source_ids && p.target_ids && p.source_lengths &&
-               p.target_lengths) ||
-              ksk_fail_memory(err);
-    ok = ok && encode_pairs(translator->model->tokenizer, &p, count, sources, targets, err) &&
-         score_pairs(translator, &p, count, log_probs, tokens, err);
-    for (int i = 0; p.sources && p.targets && i < count; i++) {
-        ksk_free(p.sources[i].ids);
-        ksk_free(p.targets[i].ids);
-    }
-    ksk_free(p.sources);
-    ksk_free(p.targets);
-    ksk_free(p.source_ids);
-    ksk_free(p.target_ids);
-    ksk_free(p.source_lengths);
-    ksk_free(p.target_lengths);
     return ok;
 }

@@ -1,0 +1,238 @@
+#include "api/crew.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/pool.h"
+#include "kaskad/memory.h"
+
+struct ksk_crew {
+    const ksk_model *model;
+    const ksk_decoder *decoder;
+    int threads;
+    ksk_l2r *together; /* uses all threads */
+    ksk_l2r **apart;   /* [threads]: one thread each, made when first needed */
+    ksk_pool *pool;    /* runs those */
+};
+
+/* --- making -------------------------------------------------------------------------------------
+ */
+
+static ksk_l2r *new_scorer(const ksk_model *model, int threads, ksk_error *err)
+{
+    const ksk_seq2seq_plans *plans = ksk_model_plans(model, KSK_TO_GENERATE, err);
+    return plans ? ksk_seq2seq_scorer_new(plans, &model->rules, threads, err) : NULL;
+}
+
+ksk_crew *ksk_crew_new(const ksk_model *model, const ksk_decoder *decoder, int threads,
+                       ksk_error *err)
+{
+    ksk_crew *crew = ksk_calloc(1, sizeof *crew);
+    if (!crew) {
+        ksk_fail_memory(err);
+        return NULL;
+    }
+    *crew = (ksk_crew){.model = model, .decoder = decoder, .threads = threads};
+    crew->together = new_scorer(model, threads, err);
+    if (crew->together)
+        return crew;
+    ksk_crew_free(crew);
+    return NULL;
+}
+
+void ksk_crew_free(ksk_crew *crew)
+{
+    if (!crew)
+        return;
+    if (crew->together)
+        crew->together->free(crew->together);
+    for (int i = 0; crew->apart && i < crew->threads; i++)
+        if (crew->apart[i])
+            crew->apart[i]->free(crew->apart[i]);
+    ksk_pool_free(crew->pool);
+    ksk_free(crew->apart);
+    ksk_free(crew);
+}
+
+bool ksk_crew_check(ksk_crew *crew, const ksk_translate_options *options, ksk_error *err)
+{
+    return crew->decoder->decode(crew->together, 0, NULL, NULL, &options->decode, NULL, NULL, err);
+}
+
+static bool call_apart(ksk_crew *crew, ksk_error *err)
+{
+    if (!crew->pool && !(crew->pool = ksk_pool_new(crew->threads, err)))
+        return false;
+    if (!crew->apart && !(crew->apart = ksk_calloc((size_t)crew->threads, sizeof *crew->apart)))
+        return ksk_fail_memory(err);
+    for (int i = 0; i < crew->threads; i++)
+        if (!crew->apart[i] && !(crew->apart[i] = new_scorer(crew->model, 1, err)))
+            return false;
+    return true;
+}
+
+/* --- batches ------------------------------------------------------------------------------------
+ */
+
+/* Long units first: the last batches to end are then short ones. Equal ones in order. */
+static int by_length(const void *a, const void *b)
+{
+    const ksk_unit *const x = *(ksk_unit *const *)a, *const y = *(ksk_unit *const *)b;
+    if (x->count != y->count)
+        return y->count - x->count;
+    return (x->number > y->number) - (x->number < y->number);
+}
+
+/* One call of ksk_crew_decode. */
+typedef struct work {
+    ksk_crew *crew;
+    const ksk_translate_options *options;
+    ksk_unit **units; /* in order of length */
+    size_t *ends;     /* where each batch ends */
+    size_t batches;
+    atomic_size_t next;
+    atomic_size_t failed; /* the first batch that did, or `batches` */
+    ksk_error *errors;    /* one per thread */
+    size_t *error_of;     /* the batch that each is of */
+} work;
+
+static size_t batch_end(const ksk_translate_options *options, ksk_unit *const *units, size_t count,
+                        size_t first)
+{
+    int64_t tokens = 0;
+    size_t end = first;
+    while (end < count && end - first < (size_t)options->batch_size) {
+        tokens += units[end]->count;
+        if (end > first && options->batch_tokens && tokens > options->batch_tokens)
+            break;
+        end++;
+    }
+    return end;
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+typedef struct batch {
+    const int32_t **sources;
+    int *lengths;
+    uint64_t *numbers;
+    ksk_nbest *results;
+} batch;
+
+static bool decode_units(const work *w, ksk_l2r *scorer, const batch *b, ksk_unit *const *units,
+                         size_t count, ksk_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        b->sources[i] = units[i]->ids;
+        b->lengths[i] = units[i]->count;
+        b->numbers[i] = units[i]->number;
+        b->results[i] = (ksk_nbest){0};
+    }
+    const double began = now();
+    if (!w->crew->decoder->decode(scorer, (int)count, b->sources, b->lengths, &w->options->decode,
+                                  b->numbers, b->results, err))
+        return false;
+    const double seconds = now() - began;
+    for (size_t i = 0; i < count; i++) {
+        units[i]->result = b->results[i];
+        units[i]->seconds = seconds;
+    }
+    return true;
+}
+
+static bool decode_batch(const work *w, ksk_l2r *scorer, size_t number, ksk_error *err)
+{
+    const size_t first = number ? w->ends[number - 1] : 0, count = w->ends[number] - first;
+    batch b = {ksk_calloc(count, sizeof *b.sources), ksk_calloc(count, sizeof *b.lengths),
+               ksk_calloc(count, sizeof *b.numbers), ksk_calloc(count, sizeof *b.results)};
+    const bool ok = ((b.sources && b.lengths && b.numbers && b.results) || ksk_fail_memory(err)) &&
+                    decode_units(w, scorer, &b, w->units + first, count, err);
+    ksk_free(b.sources);
+    ksk_free(b.lengths);
+    ksk_free(b.numbers);
+    ksk_free(b.results);
+    return ok;
+}
+
+/* --- sharing ------------------------------------------------------------------------------------
+ */
+
+static void note_failure(work *w, size_t number)
+{
+    size_t known = atomic_load(&w->failed);
+    while (number < known && !atomic_compare_exchange_weak(&w->failed, &known, number))
+        continue;
+}
+
+/* Takes batches until there are none, or one has failed. */
+static void take_batches(void *context, int slice)
+{
+    work *w = context;
+    while (atomic_load(&w->failed) == w->batches) {
+        const size_t number = atomic_fetch_add(&w->next, 1);
+        if (number >= w->batches)
+            return;
+        if (!decode_batch(w, w->crew->apart[slice], number, &w->errors[slice])) {
+            w->error_of[slice] = number;
+            note_failure(w, number);
+        }
+    }
+}
+
+static bool decode_apart(work *w, ksk_error *err)
+{
+    const size_t threads = (size_t)w->crew->threads;
+    w->errors = ksk_calloc(threads, sizeof *w->errors);
+    w->error_of = ksk_calloc(threads, sizeof *w->error_of);
+    bool ok = (w->errors && w->error_of) || ksk_fail_memory(err);
+    if (ok) {
+        atomic_store(&w->failed, w->batches);
+        ksk_pool_run(w->crew->pool, w->crew->threads, take_batches, w);
+        ok = atomic_load(&w->failed) == w->batches;
+    }
+    for (size_t i = 0; !ok && w->errors && w->error_of && i < threads; i++)
+        if (w->errors[i].status != KSK_OK && w->error_of[i] == atomic_load(&w->failed))
+            ksk_fail(err, w->errors[i].status, "%s", w->errors[i].message);
+    ksk_free(w->errors);
+    ksk_free(w->error_of);
+    return ok;
+}
+
+static bool decode_together(const work *w, ksk_error *err)
+{
+    for (size_t i = 0; i < w->batches; i++)
+        if (!decode_batch(w, w->crew->together, i, err))
+            return false;
+    return true;
+}
+
+bool ksk_crew_decode(ksk_crew *crew, const ksk_translate_options *options, size_t count,
+                     ksk_unit *const *units, ksk_error *err)
+{
+    work w = {.crew = crew, .options = options};
+    w.units = ksk_calloc(count + 1, sizeof *w.units);
+    w.ends = ksk_calloc(count + 1, sizeof *w.ends);
+    bool ok = (w.units && w.ends) || ksk_fail_memory(err);
+    if (ok && count) {
+        memcpy(w.units, units, count * sizeof *w.units);
+        qsort(w.units, count, sizeof *w.units, by_length);
+        for (size_t first = 0; first < count; first = w.ends[w.batches - 1]) {
+            const size_t end = batch_end(options, w.units, count, first);
+            w.ends[w.batches++] = end;
+        }
+        if (crew->threads > 1 && w.batches >= (size_t)crew->threads)
+            ok = call_apart(crew, err) && decode_apart(&w, err);
+        else
+            ok = decode_together(&w, err);
+    }
+    ksk_free(w.units);
+    ksk_free(w.ends);
+    return ok;
+}

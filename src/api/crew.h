@@ -1,0 +1,34 @@
+/* Scorers that share the work: sources are packed into batches of alike lengths, and the batches
+ * are decoded side by side, one thread each, when there are enough of them; a lone batch gets all
+ * threads. Results do not depend on how the work was shared. */
+#ifndef KSK_API_CREW_H
+#define KSK_API_CREW_H
+
+#include "api/model.h"
+
+/* A source to decode, and what came of it. */
+typedef struct ksk_unit {
+    int32_t *ids; /* the owner's */
+    int count;
+    uint64_t number;  /* in the whole job */
+    ksk_nbest result; /* cleared by the owner */
+    double seconds;   /* of the batch that it was decoded in */
+} ksk_unit;
+
+typedef struct ksk_crew ksk_crew;
+
+/* Of `threads` threads, decoding as `decoder` does; the model must outlive it. Caller frees.
+ * Errors: those of ksk_model_plans, OUT_OF_MEMORY. */
+ksk_crew *ksk_crew_new(const ksk_model *model, const ksk_decoder *decoder, int threads,
+                       ksk_error *err);
+void ksk_crew_free(ksk_crew *crew);
+
+/* Whether the decoder takes these options: what decoding nothing says. */
+bool ksk_crew_check(ksk_crew *crew, const ksk_translate_options *options, ksk_error *err);
+
+/* Decodes all units. On failure some may have results. Errors: those of the decoder, of the first
+ * batch that failed. */
+bool ksk_crew_decode(ksk_crew *crew, const ksk_translate_options *options, size_t count,
+                     ksk_unit *const *units, ksk_error *err);
+
+#endif
