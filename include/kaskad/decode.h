@@ -95,6 +95,8 @@ typedef struct ksk_scores {
     int max_length;     /* most tokens the sequence may have, start included */
     float *values;      /* [vocabulary]: logits (greedy, sampling) or log-probabilities (beam) */
     int vocabulary;
+    const int32_t *source; /* the sentence's ids, as its scorer was given them */
+    int source_length;
 } ksk_scores;
 
 /* Changes a row's scores; processors are applied in order and compose. A token whose score is
@@ -168,6 +170,8 @@ typedef struct ksk_decode_options {
     int processor_count;
 
     ksk_cascade_options cascade;
+
+    const char *argument; /* settings that a plugin's decoder alone has, as text; NULL: none */
 } ksk_decode_options;
 
 /* Nothing but max-probability decoding: the defaults in the comments above. */
@@ -200,6 +204,7 @@ typedef struct ksk_decoder {
     const char *name;     /* as in `--decode NAME` */
     const char *citation; /* author, year, title */
     bool searches;        /* options.beams matters */
+    const char *takes;    /* what options.argument may say, for messages; NULL: there is none */
 
     /* Decodes `sentences` sources at once; `results` [sentences] zeroed on entry. numbers[i] is
      * sentence i's number in the whole job, so that what is drawn for it does not depend on

@@ -65,6 +65,12 @@ KSK_API char *ksk_model_describe(const ksk_model *model, ksk_error *err);
  * compared. `ksk_model_save` writes the proof. */
 KSK_API bool ksk_model_verify(const ksk_model *model, int *checked, ksk_error *err);
 
+/* The ids of a text as the model's source or target, without the end token. Caller frees with
+ * ksk_free. NULL on failure. Errors: OUT_OF_MEMORY, BAD_ARGUMENT (over 1 GB). */
+typedef enum ksk_side { KSK_SIDE_SOURCE, KSK_SIDE_TARGET } ksk_side;
+KSK_API int32_t *ksk_model_encode(const ksk_model *model, ksk_side side, const char *text,
+                                  int *count, ksk_error *err);
+
 /* --- translation -------------------------------------------------------------------------------
  */
 

@@ -10,8 +10,17 @@
 extern "C" {
 #endif
 
-/* The settings of a config.json; see src/io/checkpoint.h for what can be read from it. */
+/* The settings of a config.json. Reading a key of the wrong type or out of range gives `fallback`,
+ * as a missing or null key does, but is remembered (the first one) and reported by ksk_config_ok,
+ * so that reading stays plain. Text is borrowed from the settings. */
 typedef struct ksk_config ksk_config;
+
+KSK_API bool ksk_config_has(const ksk_config *config, const char *key); /* present and not null */
+KSK_API int ksk_config_int(ksk_config *config, const char *key, int fallback, int min, int max);
+KSK_API double ksk_config_number(ksk_config *config, const char *key, double fallback);
+KSK_API bool ksk_config_bool(ksk_config *config, const char *key, bool fallback);
+KSK_API const char *ksk_config_string(ksk_config *config, const char *key, const char *fallback);
+KSK_API bool ksk_config_ok(const ksk_config *config, ksk_error *err);
 
 /* Where the queries of an attention find their keys. */
 typedef struct ksk_pattern {

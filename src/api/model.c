@@ -1,6 +1,7 @@
 /* Checkpoints as models: loading, saving, describing. */
 #include "api/model.h"
 
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -107,8 +108,14 @@ static bool load_type(ksk_model *model, ksk_error *err)
     model->type = ksk_model_type_find(name);
     if (model->type)
         return true;
-    return ksk_fail(err, KSK_UNSUPPORTED, "%s/config.json: model_type '%s' is not one of: marian",
-                    model->directory, name);
+    ksk_string known = {0};
+    for (int i = 0; ksk_model_type_at(i); i++)
+        ksk_string_add(&known, "%s%s", i ? ", " : "", ksk_model_type_at(i)->name);
+    char *const list = ksk_string_take(&known);
+    ksk_fail(err, KSK_UNSUPPORTED, "%s/config.json: model_type '%s' is not one of: %s",
+             model->directory, name, list ? list : "");
+    ksk_free(list);
+    return false;
 }
 
 bool ksk_model_file(const ksk_model *model, const char *name, bool *found, ksk_error *err)
@@ -273,4 +280,22 @@ char *ksk_model_describe(const ksk_model *model, ksk_error *err)
     ksk_free(whole);
     ksk_fail_memory(err);
     return NULL;
+}
+
+int32_t *ksk_model_encode(const ksk_model *model, ksk_side side, const char *text, int *count,
+                          ksk_error *err)
+{
+    ksk_ids ids = {0};
+    const bool ok =
+        side == KSK_SIDE_SOURCE
+            ? ksk_tokenizer_encode_source(model->tokenizer, text, strlen(text), &ids, NULL, err)
+            : ksk_tokenizer_encode_target(model->tokenizer, text, strlen(text), &ids, NULL, err);
+    if (ok && ids.count > INT_MAX)
+        ksk_fail(err, KSK_BAD_ARGUMENT, "a text of %zu tokens is too long", ids.count);
+    if (!ok || ids.count > INT_MAX) {
+        ksk_free(ids.ids);
+        return NULL;
+    }
+    *count = (int)ids.count - 1;
+    return ids.ids;
 }

@@ -28,8 +28,14 @@ static bool choose_decoder(ksk_translator *translator, ksk_error *err)
     const char *name = options->decoder            ? options->decoder
                        : options->decode.beams > 1 ? "beam"
                                                    : "greedy";
-    translator->decoder = ksk_decoder_find(name);
-    if (translator->decoder)
+    const ksk_decoder *const decoder = translator->decoder = ksk_decoder_find(name);
+    if (decoder && options->decode.argument && !decoder->takes)
+        return ksk_fail(err, KSK_BAD_ARGUMENT, "the decoder '%s' takes no argument, but got '%s'",
+                        name, options->decode.argument);
+    if (decoder && !decoder->decode)
+        return ksk_fail(err, KSK_UNSUPPORTED,
+                        "the decoder '%s' needs a Markov scorer, which this model has not", name);
+    if (decoder)
         return true;
     ksk_string known = {0};
     for (int i = 0; ksk_decoder_at(i); i++)

@@ -68,6 +68,10 @@ typedef struct ksk_option {
         KSK_OPT(KSK_OPTION_TEXT, name, letter, value, help, target), .required = true              \
     }
 /* ksk_texts *: may be given again and again */
+#define KSK_TEXTS_OF(name, letter, value, help, target)                                            \
+    {                                                                                              \
+        KSK_OPT(KSK_OPTION_TEXTS, name, letter, value, help, target)                               \
+    }
 #define KSK_NEEDED_TEXTS(name, letter, value, help, target)                                        \
     {                                                                                              \
         KSK_OPT(KSK_OPTION_TEXTS, name, letter, value, help, target), .required = true             \
@@ -99,14 +103,21 @@ typedef struct ksk_command {
     const char *details;   /* may be NULL */
     const char *example;
     int (*run)(int argc, char **argv); /* argv[0] is the command's name */
+    bool without_plugins;              /* it loads none by itself */
 } ksk_command;
 
 /* Reads argv into the options' targets and what is no option into `rest` (may be NULL: then there
- * may be none). False when the command is over: *status is the exit status; help or the mistake has
- * been printed. `options` ends with
- * KSK_OPTIONS_END. */
+ * may be none), then loads the plugins of --user-dir. False when the command is over: *status is
+ * the exit status; help or the mistake has been printed. `options` ends with KSK_OPTIONS_END. */
 bool ksk_options_parse(const ksk_command *command, const ksk_option *options, int argc, char **argv,
                        ksk_texts *rest, int *status);
+
+/* Loads the plugins of `directory`, or of KASKAD_USER_DIR when it is NULL, or none. What is refused
+ * is said on stderr; false when the directory cannot be read. */
+bool ksk_load_user_dir(const char *directory);
+
+/* How many plugins have been refused so far. */
+int ksk_refused_plugins(void);
 
 /* The one of `count` names that `wrong` was probably meant to be, or NULL. */
 const char *ksk_closest_name(const char *wrong, const char *const *names, int count);
@@ -125,6 +136,7 @@ bool ksk_flush_output(void);
  */
 
 extern const ksk_command ksk_command_translate, ksk_command_score, ksk_command_metric,
-    ksk_command_inspect, ksk_command_verify, ksk_command_convert, ksk_command_train;
+    ksk_command_inspect, ksk_command_verify, ksk_command_convert, ksk_command_train,
+    ksk_command_plugin;
 
 #endif

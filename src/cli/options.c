@@ -83,6 +83,14 @@ static void print_option(const ksk_option *option)
         printf("  %s\n%-33s%s\n", left, "", option->help);
 }
 
+static const char *user_dir; /* --user-dir, which every command has */
+
+static const ksk_option common[] = {
+    KSK_TEXT("user-dir", 0, "DIR", "load the plugins there, not those in KASKAD_USER_DIR",
+             &user_dir),
+    KSK_OPTIONS_END,
+};
+
 static void print_help(const ksk_command *command, const ksk_option *options)
 {
     printf("usage: kaskad %s %s\n\n%s\n", command->name, command->arguments, command->summary);
@@ -96,6 +104,8 @@ static void print_help(const ksk_command *command, const ksk_option *options)
         else
             print_option(o);
     }
+    if (!command->without_plugins)
+        print_option(common);
     printf("  -h, --help                     this text\n\nExample\n%s\n", command->example);
 }
 
@@ -225,11 +235,13 @@ static const ksk_option *find_long(const ksk_option *options, const char *name, 
 
 static bool unknown_option(const parser *p, const char *given, const char *name)
 {
-    const char *names[MOST_OPTIONS];
+    const char *names[MOST_OPTIONS + 1];
     int count = 0;
     for (const ksk_option *o = p->options; o->kind; o++)
         if (o->name && count < MOST_OPTIONS)
             names[count++] = o->name;
+    if (!p->command->without_plugins)
+        names[count++] = common->name;
     const char *closest = ksk_closest_name(name, names, count);
     if (closest)
         return misused(p->command, p->status, "there is no option %s; --%s?", given, closest);
@@ -248,15 +260,18 @@ static bool take(parser *p, const ksk_option *option, const char *attached)
                            option->value);
         attached = p->argv[p->next++];
     }
-    p->seen[option - p->options] = true;
+    if (option != common)
+        p->seen[option - p->options] = true;
     return store(p->command, option, attached, p->status);
 }
 
 static bool take_long(parser *p, const char *argument)
 {
     const char *name = argument + 2, *equals = strchr(name, '=');
-    const ksk_option *option =
-        find_long(p->options, name, equals ? (size_t)(equals - name) : strlen(name));
+    const size_t length = equals ? (size_t)(equals - name) : strlen(name);
+    const ksk_option *option = find_long(p->options, name, length);
+    if (!option && !p->command->without_plugins)
+        option = find_long(common, name, length);
     return option ? take(p, option, equals ? equals + 1 : NULL) : unknown_option(p, argument, name);
 }
 
@@ -307,5 +322,8 @@ bool ksk_options_parse(const ksk_command *command, const ksk_option *options, in
         if (!ok)
             return false;
     }
-    return check_required(&p);
+    if (!check_required(&p))
+        return false;
+    *status = KSK_EXIT_FAILURE;
+    return command->without_plugins || ksk_load_user_dir(user_dir);
 }

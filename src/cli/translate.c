@@ -7,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "cli/json.h"
+#include "cli/processors.h"
 #include "cli/progress.h"
 #include "cli/window.h"
 #include "kaskad/kaskad.h"
@@ -21,6 +22,8 @@ static const char long_rules[] = "split|error";
 /* What the command line says; NOT_GIVEN and NAN leave the model's own settings. */
 typedef struct settings {
     const char *model, *decoder, *prefix;
+    const char *argument; /* of the decoder */
+    ksk_texts processors;
     int precision, threads, batch_size, batch_tokens;
     int beams, n_best, top_k, max_length, min_length, no_repeat_ngram;
     int early_stopping, end_in_length, long_rule;
@@ -59,8 +62,8 @@ static bool parse(int argc, char **argv, settings *s, int *status)
         KSK_INT("batch-tokens", 0, "N", "source tokens decoded at once; 0: any number",
                 &s->batch_tokens, 0, 1 << 24),
         KSK_HEADING("Search (defaults are the model's own)"),
-        KSK_TEXT("decode", 0, "NAME", "greedy, beam or sample; beam when --beam is over 1",
-                 &s->decoder),
+        KSK_TEXT("decode", 0, "NAME[=ARG]",
+                 "greedy, beam, sample or a plugin's; beam when --beam is over 1", &s->decoder),
         KSK_INT("beam", 0, "N", "hypotheses kept", &s->beams, 1, 1024),
         KSK_NUMBER("length-penalty", 0, "X", "score is log-probability / length^X",
                    &s->length_penalty, -100, 100),
@@ -86,6 +89,8 @@ static bool parse(int argc, char **argv, settings *s, int *status)
         KSK_NUMBER("repetition-penalty", 0, "X", "over 1: tokens used before are less likely",
                    &s->repetition_penalty, 1e-6, 1e6),
         KSK_TEXT("prefix-ids", 0, "ID,ID...", "every output begins with these tokens", &s->prefix),
+        KSK_TEXTS_OF("processor", 0, "NAME[=ARG]", "a plugin's; may be given again",
+                     &s->processors),
         KSK_HEADING("Lines"),
         KSK_FLAG("split", 0, "cut lines into sentences and join the translations", &s->split),
         KSK_CHOICE("long", 0, long_rules, "a line longer than the model's positions",
@@ -172,6 +177,7 @@ static ksk_translate_options translate_options(const settings *s, const ksk_mode
     t.split_sentences = s->split;
     if (s->long_rule != NOT_GIVEN)
         t.long_lines = s->long_rule ? KSK_LONG_ERROR : KSK_LONG_SPLIT;
+    d->argument = s->argument;
     set_int(&d->beams, searches(s) ? s->beams : 1);
     set_int(&d->n_best, s->n_best);
     set_number(&d->length_penalty, s->length_penalty);
@@ -353,30 +359,47 @@ static bool run_job(const settings *s, ksk_translator *translator, int batch_siz
     return ok;
 }
 
+static bool translate(settings *s, const ksk_model *model, const ksk_translate_options *options)
+{
+    ksk_error err = {0};
+    ksk_translator *translator = ksk_translator_new(model, options, &err);
+    s->n_best = options->decode.n_best;
+    const bool ok = translator && run_job(s, translator, options->batch_size);
+    if (!translator)
+        ksk_complain("%s", err.message);
+    ksk_translator_free(translator);
+    return ok;
+}
+
 static int run(int argc, char **argv)
 {
     settings s = nothing_given;
     int status, prefix_length = 0;
     int32_t prefix[MOST_PREFIX];
+    char decoder[KSK_NAME_ROOM];
     if (!parse(argc, argv, &s, &status))
         return status;
-    if (!check_decoder(&s) || (s.prefix && !read_prefix(s.prefix, prefix, &prefix_length)))
+    if (s.decoder) {
+        s.argument = ksk_cut_argument(s.decoder, decoder);
+        s.decoder = decoder;
+    }
+    /* A decoder that is not there may have been in a plugin that was refused. */
+    if (!check_decoder(&s))
+        return ksk_refused_plugins() ? KSK_EXIT_FAILURE : KSK_EXIT_USAGE;
+    if (s.prefix && !read_prefix(s.prefix, prefix, &prefix_length))
         return KSK_EXIT_USAGE;
     ksk_error err = {0};
     const ksk_load_options load = {.precision = (ksk_precision)s.precision};
     ksk_model *model = ksk_model_load(s.model, &load, &err);
-    ksk_translator *translator = NULL;
-    bool ok = false;
-    if (model) {
-        const ksk_translate_options options = translate_options(&s, model, prefix, prefix_length);
-        translator = ksk_translator_new(model, &options, &err);
-        s.n_best = options.decode.n_best;
-        if (translator)
-            ok = run_job(&s, translator, options.batch_size);
-    }
-    if (!translator)
-        ksk_complain("%s", err.message);
-    ksk_translator_free(translator);
+    if (!model)
+        return ksk_complain("%s", err.message);
+    ksk_open_processors processors = {0};
+    ksk_translate_options options = translate_options(&s, model, prefix, prefix_length);
+    bool ok = ksk_processors_open(&processors, &s.processors, model);
+    options.decode.processors = processors.steps;
+    options.decode.processor_count = processors.count;
+    ok = ok && translate(&s, model, &options);
+    ksk_processors_close(&processors);
     ksk_model_free(model);
     return ok ? KSK_EXIT_OK : KSK_EXIT_FAILURE;
 }

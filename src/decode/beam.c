@@ -13,9 +13,9 @@
  * comes first. */
 #include <math.h>
 
-#include "decode/common.h"
 #include "decode/decoders.h"
 #include "kaskad/memory.h"
+#include "kaskad/search.h"
 
 /* A continuation: `row` goes on with `token`. */
 typedef struct candidate {
@@ -203,11 +203,8 @@ static bool search(beam *b, ksk_error *err)
     while (b->job.now.count > 0)
         if (!step(b, err))
             return false;
-    for (int i = 0; i < b->job.request->sentences; i++) {
-        ksk_nbest *const best = &b->job.request->results[i];
-        while (best->count > b->job.request->options->n_best)
-            ksk_free(best->hypotheses[--best->count].ids);
-    }
+    for (int i = 0; i < b->job.request->sentences; i++)
+        ksk_nbest_rank(&b->job.request->results[i], b->job.request->options->n_best);
     return true;
 }
 

@@ -32,6 +32,19 @@ void ksk_nbest_clear(ksk_nbest *nbest)
     *nbest = (ksk_nbest){0};
 }
 
+void ksk_nbest_rank(ksk_nbest *nbest, int most)
+{
+    for (int i = 1; i < nbest->count; i++) {
+        const ksk_hypothesis item = nbest->hypotheses[i];
+        int at = i;
+        for (; at > 0 && nbest->hypotheses[at - 1].score < item.score; at--)
+            nbest->hypotheses[at] = nbest->hypotheses[at - 1];
+        nbest->hypotheses[at] = item;
+    }
+    while (nbest->count > most)
+        ksk_free(nbest->hypotheses[--nbest->count].ids);
+}
+
 /* --- options --- */
 
 static bool check_search(const ksk_decode_options *o, ksk_error *err)
@@ -180,7 +193,8 @@ bool ksk_job_begin(ksk_job *job, const ksk_request *request, int copies, const k
     if (!rows_init(&job->now, capacity, (size_t)job->max_length) ||
         !rows_init(&job->next, capacity, (size_t)job->max_length) || !results_init(request, copies))
         return ksk_fail_memory(err);
-    if (!ksk_chain_build(&job->chain, scorer, options, last, last_count, err))
+    job->chain = ksk_chain_new(scorer, options, last, last_count, err);
+    if (!job->chain)
         return false;
     return request->sentences == 0 ||
            request->scorer->start(request->scorer, request->sentences, request->sources,
@@ -189,7 +203,7 @@ bool ksk_job_begin(ksk_job *job, const ksk_request *request, int copies, const k
 
 bool ksk_job_end(ksk_job *job, bool ok)
 {
-    ksk_chain_free(&job->chain);
+    ksk_chain_free(job->chain);
     rows_free(&job->now);
     rows_free(&job->next);
     for (int i = 0; !ok && i < job->request->sentences; i++)
@@ -241,13 +255,17 @@ bool ksk_job_step(ksk_job *job, float **logits, ksk_error *err)
 
 void ksk_job_process(const ksk_job *job, int row, float *values)
 {
+    const ksk_request *const request = job->request;
+    const int sentence = job->now.owners[row] / job->copies;
     ksk_scores scores = {.ids = ids_of(job, &job->now, row),
                          .length = job->now.length,
                          .max_length = job->max_length,
                          .values = values,
-                         .vocabulary = job->request->scorer->vocabulary};
-    for (int i = 0; i < job->chain.count; i++)
-        job->chain.steps[i].process(job->chain.steps[i].settings, &scores);
+                         .vocabulary = request->scorer->vocabulary,
+                         .source = request->sources[sentence],
+                         .source_length = request->lengths[sentence]};
+    for (int i = 0; i < job->chain->count; i++)
+        job->chain->steps[i].process(job->chain->steps[i].settings, &scores);
 }
 
 void ksk_job_fork(ksk_job *job, int row, int32_t token, double log_prob)

@@ -6,7 +6,7 @@
 #include <math.h>
 
 #include "decode/decoders.h"
-#include "decode/walk.h"
+#include "kaskad/search.h"
 
 static int32_t pick_best(void *state, const ksk_job *job, int row, float *values, double *log_prob)
 {

@@ -94,17 +94,28 @@ static void add(ksk_chain *chain, bool wanted, ksk_processor processor)
         chain->steps[chain->count++] = processor;
 }
 
-bool ksk_chain_build(ksk_chain *chain, const ksk_l2r *scorer, const ksk_decode_options *options,
-                     const ksk_processor *last, int last_count, ksk_error *err)
+/* Takes the memory; false, with what there is still to be freed, when there is none. */
+static bool chain_init(ksk_chain *chain, const ksk_l2r *scorer, const ksk_decode_options *options,
+                       size_t most)
+{
+    *chain = (ksk_chain){.options = options, .end_id = scorer->end_id};
+    chain->seen = ksk_calloc((size_t)scorer->vocabulary, 1);
+    chain->steps = ksk_calloc(most, sizeof *chain->steps);
+    return chain->seen && chain->steps;
+}
+
+ksk_chain *ksk_chain_new(const ksk_l2r *scorer, const ksk_decode_options *options,
+                         const ksk_processor *last, int last_count, ksk_error *err)
 {
     enum { built_in = 7 };
     const ksk_decode_options *const o = options;
-    *chain = (ksk_chain){.options = o, .end_id = scorer->end_id};
-    chain->seen = ksk_calloc((size_t)scorer->vocabulary, 1);
-    chain->steps = ksk_calloc((size_t)built_in + (size_t)o->processor_count + (size_t)last_count,
-                              sizeof *chain->steps);
-    if (!chain->seen || !chain->steps)
-        return ksk_fail_memory(err);
+    ksk_chain *chain = ksk_calloc(1, sizeof *chain);
+    if (!chain ||
+        !chain_init(chain, scorer, o, built_in + (size_t)o->processor_count + (size_t)last_count)) {
+        ksk_chain_free(chain);
+        ksk_fail_memory(err);
+        return NULL;
+    }
     add(chain, o->repetition_penalty != 1,
         (ksk_processor){"repetition_penalty", penalize_repetition, chain});
     add(chain, o->no_repeat_ngram > 0,
@@ -118,12 +129,14 @@ bool ksk_chain_build(ksk_chain *chain, const ksk_l2r *scorer, const ksk_decode_o
     for (int i = 0; i < last_count; i++)
         add(chain, true, last[i]);
     add(chain, o->renormalize, (ksk_processor){"renormalize", renormalize, NULL});
-    return true;
+    return chain;
 }
 
 void ksk_chain_free(ksk_chain *chain)
 {
+    if (!chain)
+        return;
     ksk_free(chain->seen);
     ksk_free(chain->steps);
-    *chain = (ksk_chain){0};
+    ksk_free(chain);
 }

@@ -10,8 +10,8 @@
 #include <math.h>
 
 #include "decode/decoders.h"
-#include "decode/walk.h"
 #include "kaskad/memory.h"
+#include "kaskad/search.h"
 
 typedef struct sampler {
     const ksk_decode_options *options;

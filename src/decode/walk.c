@@ -1,13 +1,14 @@
-#include "decode/walk.h"
+/* Decoding without search: every hypothesis takes one token a step until it ends. */
+#include "kaskad/search.h"
 
-static bool walk_row(ksk_job *job, int row, float *values, ksk_pick *pick, void *state,
+static bool walk_row(ksk_job *job, int row, float *values, ksk_choose *choose, void *state,
                      ksk_error *err)
 {
     const int sentence = job->now.owners[row] / job->copies;
     const int copy = job->now.owners[row] % job->copies;
     ksk_job_process(job, row, values);
     double log_prob = 0;
-    const int32_t token = pick(state, job, row, values, &log_prob);
+    const int32_t token = choose(state, job, row, values, &log_prob);
     if (token < 0)
         return ksk_job_stuck(job, sentence, err);
     log_prob += job->now.log_probs[row];
@@ -18,7 +19,7 @@ static bool walk_row(ksk_job *job, int row, float *values, ksk_pick *pick, void 
     return true;
 }
 
-bool ksk_walk(ksk_job *job, ksk_pick *pick, void *state, ksk_error *err)
+bool ksk_walk(ksk_job *job, ksk_choose *choose, void *state, ksk_error *err)
 {
     const size_t vocabulary = (size_t)job->request->scorer->vocabulary;
     for (int i = 0; i < job->request->sentences; i++)
@@ -30,7 +31,7 @@ bool ksk_walk(ksk_job *job, ksk_pick *pick, void *state, ksk_error *err)
         if (!ksk_job_step(job, &logits, err))
             return false;
         for (int row = 0; row < job->now.count; row++)
-            if (!walk_row(job, row, logits + (size_t)row * vocabulary, pick, state, err))
+            if (!walk_row(job, row, logits + (size_t)row * vocabulary, choose, state, err))
                 return false;
         ksk_job_advance(job);
     }

@@ -2,7 +2,7 @@
 #ifndef KSK_IO_CHECKPOINT_H
 #define KSK_IO_CHECKPOINT_H
 
-#include "kaskad/module.h"
+#include "kaskad/model.h"
 
 /* --- safetensors ---------------------------------------------------------------------------------
  */
@@ -38,10 +38,8 @@ bool ksk_safetensors_write(const char *path, int count, const char *const *names
 /* --- JSON settings -------------------------------------------------------------------------------
  */
 
-/* A JSON object of settings (config.json and its like). Reading a key of the wrong type or out of
- * range is remembered (the first one) and reported by ksk_config_ok, so that reading stays plain.
- */
-typedef struct ksk_config ksk_config;
+/* A JSON object of settings: config.json and its like. What models read of it is in
+ * kaskad/model.h. */
 
 /* Reads directory/name. Caller frees. Errors: BAD_FILE, BAD_FORMAT with line and column. */
 ksk_config *ksk_config_load(const char *directory, const char *name, ksk_error *err);
@@ -49,17 +47,11 @@ ksk_config *ksk_config_load(const char *directory, const char *name, ksk_error *
 ksk_config *ksk_config_new(const char *origin, ksk_error *err);
 void ksk_config_free(ksk_config *config);
 
-bool ksk_config_has(const ksk_config *config, const char *key); /* present and not null */
-int ksk_config_int(ksk_config *config, const char *key, int fallback, int min, int max);
-double ksk_config_number(ksk_config *config, const char *key, double fallback);
-bool ksk_config_bool(ksk_config *config, const char *key, bool fallback);
-const char *ksk_config_string(ksk_config *config, const char *key, const char *fallback);
 /* An integer that may also stand as a list of one or more: fills at most `room`, gives how many. */
 int ksk_config_ints(ksk_config *config, const char *key, int32_t *values, int room);
 /* A list of lists of one integer each, as transformers writes bad_words_ids; likewise. */
 int ksk_config_single_ids(ksk_config *config, const char *key, int32_t *values, int room);
 bool ksk_config_is_string(const ksk_config *config, const char *key);
-bool ksk_config_ok(const ksk_config *config, ksk_error *err);
 
 void ksk_config_set_int(ksk_config *config, const char *key, int64_t value);
 void ksk_config_set_number(ksk_config *config, const char *key, double value);

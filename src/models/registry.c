@@ -1,21 +1,6 @@
-#include <string.h>
-
-#include "kaskad/model.h"
+#include "plugin/built_in.h"
 
 extern const ksk_model_type ksk_marian;
 
-static const ksk_model_type *const types[] = {&ksk_marian, NULL};
-
-const ksk_model_type *ksk_model_type_at(int index)
-{
-    const int count = (int)(sizeof types / sizeof *types) - 1;
-    return index < 0 || index >= count ? NULL : types[index];
-}
-
-const ksk_model_type *ksk_model_type_find(const char *name)
-{
-    for (int i = 0; types[i]; i++)
-        if (strcmp(types[i]->name, name) == 0)
-            return types[i];
-    return NULL;
-}
+/* A new model is one file and one row. */
+const ksk_model_type *const ksk_built_in_models[] = {&ksk_marian, NULL};
