@@ -146,6 +146,8 @@ static ksk_module *declare(ksk_config *json, ksk_error *err)
                          ksk_nn_linear(config.width, config.decoder_vocabulary, false));
     ksk_module_buffer(root, "final_logits_bias", 2,
                       (const int64_t[]){1, config.decoder_vocabulary});
+    if (!root)
+        ksk_fail_memory(err);
     return root;
 }
 
