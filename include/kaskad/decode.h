@@ -208,8 +208,10 @@ typedef struct ksk_decoder {
 
     /* Decodes `sentences` sources at once; `results` [sentences] zeroed on entry. numbers[i] is
      * sentence i's number in the whole job, so that what is drawn for it does not depend on
-     * batching. Errors: those of the scorer; BAD_ARGUMENT names the option, or the sentence whose
-     * constraints leave no token to choose; OUT_OF_MEMORY. On failure the results hold nothing. */
+     * batching. Several threads may call it at once, each with a scorer of its own; the processors
+     * of the options are the same for all. Errors: those of the scorer; BAD_ARGUMENT names the
+     * option, or the sentence whose constraints leave no token to choose; OUT_OF_MEMORY. On failure
+     * the results hold nothing. */
     bool (*decode)(ksk_l2r *scorer, int sentences, const int32_t *const *sources,
                    const int *lengths, const ksk_decode_options *options, const uint64_t *numbers,
                    ksk_nbest *results, ksk_error *err);

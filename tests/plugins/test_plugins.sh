@@ -114,6 +114,21 @@ check_exit "the model without its plugin" 1 "$kaskad" verify -m "$work/models/co
 check_has "named" "$(<"$work/err")" "model_type 'marian_copy' is not one of: marian"
 check_exit "the model" 0 "$kaskad" verify -m "$work/models/copy" --user-dir "$work/models"
 
+# --- the guide's code: blocks behind <!-- NAME.c --> ---
+mkdir "$work/guide"
+for name in first cube; do
+    sed -n "/^<!-- $name.c -->\$/,/^\`\`\`\$/p" "$root/docs/plugins.md" | sed '1,2d;$d' \
+        >"$work/guide/$name.c"
+    [[ -s $work/guide/$name.c ]]
+    check "the guide has $name.c" $? 0
+done
+check_exit "build the guide" 0 "$kaskad" plugin build "$work/guide"
+check "the guide's decoder" "$("$kaskad" translate -m "$model" -t 1 --user-dir "$work/guide" \
+    --decode first <"$work/de")" "$(translate --decode greedy)"
+sed 's/NAME/cube/g' "$work/usr/share/kaskad/templates/test_operation.c" >"$work/guide/test_cube.c"
+check_exit "build the guide's test" 0 "$kaskad" plugin build "$work/guide"
+check_exit "the guide's gradient" 0 "$work/guide/test_cube" "$work/guide/cube.so"
+
 # --- hostile ones ---
 hostile() { cat >"$work/hostile/$1.c"; }
 brings() { # VERSION DECODER
