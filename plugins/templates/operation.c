@@ -28,8 +28,7 @@ static void grad(ksk_graph *graph, const void *attributes, const ksk_sym *inputs
                  const ksk_sym *outputs, const ksk_sym *output_grads, ksk_sym *input_grads)
 {
     (void)graph, (void)attributes, (void)outputs;
-    input_grads[0] =
-        ksk_multiply(ksk_scale(inputs[0], 2), output_grads[0]);
+    input_grads[0] = ksk_multiply(ksk_scale(inputs[0], 2), output_grads[0]);
 }
 
 static const ksk_op NAME = {
