@@ -147,7 +147,13 @@ static ksk_trainer *new_trainer(const char *directory, int threads, int *vocabul
     *vocabulary = ksk_config_int(config, "vocab_size", 1000, 1, 1 << 22);
     ksk_module *declared = type->declare(config, &err);
     ksk_module *module = declared ? ksk_module_init(declared, ksk_key_from_seed(1), &err) : NULL;
-    const ksk_sequence_rules rules = {*vocabulary, *vocabulary, 1, 2, -1, positions, positions};
+    const ksk_sequence_rules rules = {.source_vocabulary = *vocabulary,
+                                      .vocabulary = *vocabulary,
+                                      .start_id = 1,
+                                      .end_id = 2,
+                                      .pad_id = -1,
+                                      .max_source = positions,
+                                      .max_target = positions};
     const ksk_step_options options = {.dropout = 0.1F,
                                       .label_smoothing = 0.1F,
                                       .optimiser = ksk_optimiser_defaults(KSK_ADAM),

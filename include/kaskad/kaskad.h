@@ -79,7 +79,8 @@ typedef struct ksk_translator ksk_translator;
 typedef enum ksk_long_rule { KSK_LONG_SPLIT, KSK_LONG_ERROR } ksk_long_rule;
 
 typedef struct ksk_translate_options {
-    const char *decoder; /* "greedy", "beam", "sample" …; NULL: beam when beams > 1, else greedy */
+    const char *decoder; /* "greedy", "beam", "sample", "cascade" …; NULL: cascade for Markov
+                          * Transformers, else beam when beams > 1, else greedy */
     ksk_decode_options decode; /* from the model's generation_config.json unless set */
     int threads;               /* 0: one per processor */
     int batch_size;            /* most sentences decoded at once */

@@ -7,23 +7,29 @@
 
 #include "base/pool.h"
 #include "kaskad/memory.h"
+#include "scorer/scorer.h"
 
 struct ksk_crew {
     const ksk_model *model;
     const ksk_decoder *decoder;
     int threads;
-    ksk_l2r *together; /* uses all threads */
-    ksk_l2r **apart;   /* [threads]: one thread each, made when first needed */
-    ksk_pool *pool;    /* runs those */
+    ksk_scorer together; /* uses all threads */
+    ksk_scorer *apart;   /* [threads]: one thread each, made when first needed */
+    ksk_pool *pool;      /* runs those */
 };
 
 /* --- making -------------------------------------------------------------------------------------
  */
 
-static ksk_l2r *new_scorer(const ksk_model *model, int threads, ksk_error *err)
+static bool open_scorer(const ksk_crew *crew, int threads, ksk_scorer *scorer, ksk_error *err)
 {
-    const ksk_seq2seq_plans *plans = ksk_model_plans(model, KSK_TO_GENERATE, err);
-    return plans ? ksk_seq2seq_scorer_new(plans, &model->rules, threads, err) : NULL;
+    const ksk_model *model = crew->model;
+    if (crew->decoder->decode_markov && !model->rules.block)
+        return ksk_fail(err, KSK_BAD_ARGUMENT,
+                        "the decoder '%s' needs a Markov Transformer; %s is of model_type '%s'",
+                        crew->decoder->name, model->directory, model->type->name);
+    const ksk_seq2seq_plans *plans = ksk_model_plans(model, ksk_scorer_purpose(crew->decoder), err);
+    return plans && ksk_scorer_open(scorer, crew->decoder, plans, &model->rules, threads, err);
 }
 
 ksk_crew *ksk_crew_new(const ksk_model *model, const ksk_decoder *decoder, int threads,
@@ -35,8 +41,7 @@ ksk_crew *ksk_crew_new(const ksk_model *model, const ksk_decoder *decoder, int t
         return NULL;
     }
     *crew = (ksk_crew){.model = model, .decoder = decoder, .threads = threads};
-    crew->together = new_scorer(model, threads, err);
-    if (crew->together)
+    if (open_scorer(crew, threads, &crew->together, err))
         return crew;
     ksk_crew_free(crew);
     return NULL;
@@ -46,11 +51,9 @@ void ksk_crew_free(ksk_crew *crew)
 {
     if (!crew)
         return;
-    if (crew->together)
-        crew->together->free(crew->together);
+    ksk_scorer_close(&crew->together);
     for (int i = 0; crew->apart && i < crew->threads; i++)
-        if (crew->apart[i])
-            crew->apart[i]->free(crew->apart[i]);
+        ksk_scorer_close(&crew->apart[i]);
     ksk_pool_free(crew->pool);
     ksk_free(crew->apart);
     ksk_free(crew);
@@ -58,7 +61,7 @@ void ksk_crew_free(ksk_crew *crew)
 
 bool ksk_crew_check(ksk_crew *crew, const ksk_translate_options *options, ksk_error *err)
 {
-    return crew->decoder->decode(crew->together, 0, NULL, NULL, &options->decode, NULL, NULL, err);
+    return ksk_scorer_decode(&crew->together, 0, NULL, NULL, &options->decode, NULL, NULL, err);
 }
 
 static bool call_apart(ksk_crew *crew, ksk_error *err)
@@ -68,7 +71,7 @@ static bool call_apart(ksk_crew *crew, ksk_error *err)
     if (!crew->apart && !(crew->apart = ksk_calloc((size_t)crew->threads, sizeof *crew->apart)))
         return ksk_fail_memory(err);
     for (int i = 0; i < crew->threads; i++)
-        if (!crew->apart[i] && !(crew->apart[i] = new_scorer(crew->model, 1, err)))
+        if (!crew->apart[i].decoder && !open_scorer(crew, 1, &crew->apart[i], err))
             return false;
     return true;
 }
@@ -126,8 +129,8 @@ typedef struct batch {
     ksk_nbest *results;
 } batch;
 
-static bool decode_units(const work *w, ksk_l2r *scorer, const batch *b, ksk_unit *const *units,
-                         size_t count, ksk_error *err)
+static bool decode_units(const work *w, const ksk_scorer *scorer, const batch *b,
+                         ksk_unit *const *units, size_t count, ksk_error *err)
 {
     for (size_t i = 0; i < count; i++) {
         b->sources[i] = units[i]->ids;
@@ -136,8 +139,8 @@ static bool decode_units(const work *w, ksk_l2r *scorer, const batch *b, ksk_uni
         b->results[i] = (ksk_nbest){0};
     }
     const double began = now();
-    if (!w->crew->decoder->decode(scorer, (int)count, b->sources, b->lengths, &w->options->decode,
-                                  b->numbers, b->results, err))
+    if (!ksk_scorer_decode(scorer, (int)count, b->sources, b->lengths, &w->options->decode,
+                           b->numbers, b->results, err))
         return false;
     const double seconds = now() - began;
     for (size_t i = 0; i < count; i++) {
@@ -147,7 +150,7 @@ static bool decode_units(const work *w, ksk_l2r *scorer, const batch *b, ksk_uni
     return true;
 }
 
-static bool decode_batch(const work *w, ksk_l2r *scorer, size_t number, ksk_error *err)
+static bool decode_batch(const work *w, const ksk_scorer *scorer, size_t number, ksk_error *err)
 {
     const size_t first = number ? w->ends[number - 1] : 0, count = w->ends[number] - first;
     batch b = {ksk_calloc(count, sizeof *b.sources), ksk_calloc(count, sizeof *b.lengths),
@@ -179,7 +182,7 @@ static void take_batches(void *context, int slice)
         const size_t number = atomic_fetch_add(&w->next, 1);
         if (number >= w->batches)
             return;
-        if (!decode_batch(w, w->crew->apart[slice], number, &w->errors[slice])) {
+        if (!decode_batch(w, &w->crew->apart[slice], number, &w->errors[slice])) {
             w->error_of[slice] = number;
             note_failure(w, number);
         }
@@ -208,7 +211,7 @@ static bool decode_apart(work *w, ksk_error *err)
 static bool decode_together(const work *w, ksk_error *err)
 {
     for (size_t i = 0; i < w->batches; i++)
-        if (!decode_batch(w, w->crew->together, i, err))
+        if (!decode_batch(w, &w->crew->together, i, err))
             return false;
     return true;
 }

@@ -189,8 +189,8 @@ void ksk_model_free(ksk_model *model)
 {
     if (!model)
         return;
-    ksk_seq2seq_plans_free(model->plans[KSK_TO_GENERATE]);
-    ksk_seq2seq_plans_free(model->plans[KSK_TO_SCORE]);
+    for (int i = 0; i < KSK_PURPOSES; i++)
+        ksk_seq2seq_plans_free(model->plans[i]);
     ksk_module_release(model->module);
     ksk_config_free(model->config);
     ksk_config_free(model->generation);

@@ -24,8 +24,8 @@ struct ksk_model {
     ksk_decode_options decode; /* the model's own defaults */
     int32_t banned[KSK_MAX_BANNED];
     ksk_compile_options compile;
-    pthread_mutex_t mutex;       /* guards the two below, which are compiled when first needed */
-    ksk_seq2seq_plans *plans[2]; /* by purpose */
+    pthread_mutex_t mutex; /* guards the plans, which are compiled when first needed */
+    ksk_seq2seq_plans *plans[KSK_PURPOSES];
 };
 
 /* The plans for a purpose, compiled at the first call; borrowed. The model may be shared between

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "api/model.h"
+#include "scorer/blocks.h"
 
 /* Where a setting stands; config.json when nowhere. */
 static ksk_config *holder(const ksk_model *model, const char *key)
@@ -81,6 +82,7 @@ static void read_tokens(ksk_model *model, ksk_error *err)
         read_token(model, "decoder_start_token_id", rules->pad_id, rules->vocabulary, err);
     rules->max_source = rules->max_target =
         ksk_config_int(model->config, "max_position_embeddings", 1024, 1, 1 << 20);
+    ksk_blocks_read(model->module, rules);
     if (rules->start_id < 0)
         ksk_fail(err, KSK_BAD_FORMAT, "%s/config.json: decoder_start_token_id is missing",
                  model->directory);

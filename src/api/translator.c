@@ -25,16 +25,14 @@ static int processors(void)
 static bool choose_decoder(ksk_translator *translator, ksk_error *err)
 {
     const ksk_translate_options *options = &translator->options;
-    const char *name = options->decoder            ? options->decoder
-                       : options->decode.beams > 1 ? "beam"
-                                                   : "greedy";
+    const char *name = options->decoder                     ? options->decoder
+                       : translator->model->rules.block > 1 ? "cascade"
+                       : options->decode.beams > 1          ? "beam"
+                                                            : "greedy";
     const ksk_decoder *const decoder = translator->decoder = ksk_decoder_find(name);
     if (decoder && options->decode.argument && !decoder->takes)
         return ksk_fail(err, KSK_BAD_ARGUMENT, "the decoder '%s' takes no argument, but got '%s'",
                         name, options->decode.argument);
-    if (decoder && !decoder->decode)
-        return ksk_fail(err, KSK_UNSUPPORTED,
-                        "the decoder '%s' needs a Markov scorer, which this model has not", name);
     if (decoder)
         return true;
     ksk_string known = {0};

@@ -6,6 +6,8 @@
  *               each layer  x = LN(x + Attention(x)),  x = LN(x + W₂ f(W₁ x))
  *     decoder   the same, with x = LN(x + Attention(x, encoder)) between the two
  *     logits    x · Eᵀ + final_logits_bias */
+#include "models/marian.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -127,7 +129,7 @@ static ksk_module *declare_stack(const marian_config *config, bool decoder)
     return module;
 }
 
-static ksk_module *declare(ksk_config *json, ksk_error *err)
+ksk_module *ksk_marian_declare(ksk_config *json, ksk_error *err)
 {
     marian_config config;
     if (!read_config(json, &config, err))
@@ -265,19 +267,20 @@ static ksk_sym project(const ksk_module *root, ksk_sym decoded)
     return logits;
 }
 
-static const ksk_seq2seq parts = {encode, remember, decode, project};
+const ksk_seq2seq ksk_marian_parts = {encode, remember, decode, project};
 
-static const ksk_alias aliases[] = {{"model.shared.weight", "shared.weight"},
-                                    {"model.shared.weight", "model.encoder.embed_tokens.weight"},
-                                    {"model.shared.weight", "model.decoder.embed_tokens.weight"},
-                                    {"model.shared.weight", "lm_head.weight"},
-                                    {"model.decoder.embed_tokens.weight", "lm_head.weight"},
-                                    {NULL, NULL}};
+const ksk_alias ksk_marian_aliases[] = {
+    {"model.shared.weight", "shared.weight"},
+    {"model.shared.weight", "model.encoder.embed_tokens.weight"},
+    {"model.shared.weight", "model.decoder.embed_tokens.weight"},
+    {"model.shared.weight", "lm_head.weight"},
+    {"model.decoder.embed_tokens.weight", "lm_head.weight"},
+    {NULL, NULL}};
 
 const ksk_model_type ksk_marian = {
     .name = "marian",
     .citation = "Junczys-Dowmunt et al. 2018, Marian: Fast Neural Machine Translation in C++",
-    .declare = declare,
-    .aliases = aliases,
-    .seq2seq = &parts,
+    .declare = ksk_marian_declare,
+    .aliases = ksk_marian_aliases,
+    .seq2seq = &ksk_marian_parts,
 };

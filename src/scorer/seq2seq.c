@@ -3,131 +3,10 @@
 #include <string.h>
 
 #include "kaskad/memory.h"
-#include "scorer/ragged.h"
+#include "scorer/blocks.h"
+#include "scorer/plans.h"
 #include "scorer/slots.h"
-#include "tensor/tensor.h"
-
-struct ksk_seq2seq_plans {
-    ksk_plan *remember; /* to generate: source → caches */
-    ksk_plan *step;     /* to generate: tokens → logits */
-    ksk_plan *score;    /* to score: source, target → log-probabilities */
-};
-
-/* --- tracing ------------------------------------------------------------------------------------
- */
-
-static ksk_sym ids_input(ksk_graph *graph, const char *name, const char *rows)
-{
-    return ksk_input(graph, name, KSK_I32, ksk_shape1(ksk_named(graph, rows)));
-}
-
-static ksk_sym spans_input(ksk_graph *graph, const char *name, const char *rows)
-{
-    return ksk_input(graph, name, KSK_I32, ksk_shape2(ksk_named(graph, rows), ksk_fixed(2)));
-}
-
-/* Inputs: source ids, positions, spans. */
-static ksk_sym trace_encoder(ksk_graph *graph, const ksk_seq2seq *parts, const ksk_module *module)
-{
-    const ksk_sym ids = ids_input(graph, "source ids", "source rows");
-    const ksk_sym positions = ids_input(graph, "source positions", "source rows");
-    const ksk_pattern self = {spans_input(graph, "source spans", "source rows"), ksk_none(graph),
-                              ksk_none(graph)};
-    return parts->encode(module, ids, positions, &self, NULL);
-}
-
-static ksk_plan *compile_remember(ksk_graph *graph, const ksk_seq2seq *parts,
-                                  const ksk_module *module, const ksk_compile_options *options,
-                                  ksk_error *err)
-{
-    ksk_sym caches[KSK_MAX_CACHES];
-    const ksk_sym memory = trace_encoder(graph, parts, module);
-    const ksk_sym slots = ids_input(graph, "source slots", "source rows");
-    const int count = parts->remember(module, memory, slots, caches);
-    return ksk_compile(graph, count, caches, options, err);
-}
-
-static ksk_plan *compile_step(ksk_graph *graph, const ksk_seq2seq *parts, const ksk_module *module,
-                              const ksk_compile_options *options, ksk_error *err)
-{
-    ksk_decoder_input input = {.memory = ksk_none(graph)};
-    input.ids = ids_input(graph, "ids", "rows");
-    input.positions = ids_input(graph, "positions", "rows");
-    input.self.spans = spans_input(graph, "spans", "rows");
-    input.self.index = ids_input(graph, "index", "entries");
-    input.self.slots = ids_input(graph, "slots", "rows");
-    input.cross =
-        (ksk_pattern){spans_input(graph, "source spans", "rows"), ksk_none(graph), ksk_none(graph)};
-    const ksk_sym logits = parts->project(module, parts->decode(module, &input));
-    return ksk_compile(graph, 1, &logits, options, err);
-}
-
-static ksk_plan *compile_score(ksk_graph *graph, const ksk_seq2seq *parts, const ksk_module *module,
-                               const ksk_compile_options *options, ksk_error *err)
-{
-    ksk_decoder_input input = {.memory = trace_encoder(graph, parts, module)};
-    input.ids = ids_input(graph, "ids", "rows");
-    input.positions = ids_input(graph, "positions", "rows");
-    input.self =
-        (ksk_pattern){spans_input(graph, "spans", "rows"), ksk_none(graph), ksk_none(graph)};
-    input.cross = (ksk_pattern){spans_input(graph, "target's source spans", "rows"),
-                                ksk_none(graph), ksk_none(graph)};
-    const ksk_sym targets = ids_input(graph, "targets", "rows");
-    const ksk_sym logits = parts->project(module, parts->decode(module, &input));
-    const ksk_sym picked = ksk_pick(ksk_log_softmax(logits), targets);
-    return ksk_compile(graph, 1, &picked, options, err);
-}
-
-typedef ksk_plan *(*compile_function)(ksk_graph *, const ksk_seq2seq *, const ksk_module *,
-                                      const ksk_compile_options *, ksk_error *);
-
-static ksk_plan *compile(compile_function function, const ksk_model_type *type,
-                         const ksk_module *module, const ksk_compile_options *options,
-                         ksk_error *err)
-{
-    ksk_graph *graph = ksk_graph_new();
-    if (!graph) {
-        ksk_fail_memory(err);
-        return NULL;
-    }
-    ksk_plan *plan = function(graph, type->seq2seq, module, options, err);
-    ksk_graph_free(graph);
-    return plan;
-}
-
-ksk_seq2seq_plans *ksk_seq2seq_plans_new(const ksk_model_type *type, const ksk_module *module,
-                                         ksk_purpose purpose, const ksk_compile_options *options,
-                                         ksk_error *err)
-{
-    ksk_seq2seq_plans *plans = ksk_calloc(1, sizeof *plans);
-    if (!plans) {
-        ksk_fail_memory(err);
-        return NULL;
-    }
-    bool ok;
-    if (purpose == KSK_TO_SCORE) {
-        plans->score = compile(compile_score, type, module, options, err);
-        ok = plans->score;
-    } else {
-        plans->remember = compile(compile_remember, type, module, options, err);
-        plans->step = plans->remember ? compile(compile_step, type, module, options, err) : NULL;
-        ok = plans->step;
-    }
-    if (ok)
-        return plans;
-    ksk_seq2seq_plans_free(plans);
-    return NULL;
-}
-
-void ksk_seq2seq_plans_free(ksk_seq2seq_plans *plans)
-{
-    if (!plans)
-        return;
-    ksk_plan_free(plans->remember);
-    ksk_plan_free(plans->step);
-    ksk_plan_free(plans->score);
-    ksk_free(plans);
-}
+#include "scorer/windowed.h"
 
 /* --- the left-to-right scorer -------------------------------------------------------------------
  */
@@ -137,8 +16,7 @@ typedef struct scorer {
     const ksk_seq2seq_plans *plans;
     ksk_sequence_rules rules;
     ksk_workspace *workspace;
-    int sentences;
-    int32_t (*sources)[2]; /* [sentences]: first slot, slots */
+    ksk_sources sources;
     ksk_slots slots;
     int32_t *sentence, *old_sentence; /* of each row */
     int32_t *positions;
@@ -147,61 +25,22 @@ typedef struct scorer {
     ksk_tensor *logits;
 } scorer;
 
-static ksk_tensor borrow_vector(const int32_t *data, int64_t count)
-{
-    return ksk_tensor_borrow(KSK_I32, 1, &count, data);
-}
-
-static ksk_tensor borrow_spans(int32_t (*spans)[2], int64_t rows)
-{
-    return ksk_tensor_borrow(KSK_I32, 2, (const int64_t[]){rows, 2}, spans);
-}
-
-static bool remember(scorer *s, const ksk_ragged *ragged, ksk_error *err)
-{
-    int32_t *slots = ksk_malloc((size_t)ragged->rows * sizeof *slots);
-    ksk_tensor *outputs[KSK_MAX_CACHES] = {NULL};
-    if (!slots)
-        return ksk_fail_memory(err);
-    for (int64_t i = 0; i < ragged->rows; i++)
-        slots[i] = (int32_t)i;
-    const ksk_tensor ids = borrow_vector(ragged->ids, ragged->rows),
-                     positions = borrow_vector(ragged->positions, ragged->rows),
-                     spans = borrow_spans(ragged->spans, ragged->rows),
-                     places = borrow_vector(slots, ragged->rows);
-    const ksk_tensor *const inputs[] = {&ids, &positions, &spans, &places};
-    const bool ok = ksk_run(s->plans->remember, s->workspace, inputs, outputs, err);
-    ksk_free(slots);
-    return ok;
-}
-
 static bool start(ksk_l2r *self, int sentences, const int32_t *const *sources, const int *lengths,
                   ksk_error *err)
 {
     scorer *s = (scorer *)self;
-    ksk_ragged ragged;
     ksk_slots_reset(&s->slots);
-    s->sentences = 0;
-    bool ok = ksk_ragged_fill(&ragged, sentences, sources, lengths, -1, false,
-                              s->rules.source_vocabulary, s->rules.max_source, "source", err);
-    ok = ok && (sentences == 0 || remember(s, &ragged, err));
-    if (ok) {
-        ksk_free(s->sources);
-        s->sources = ragged.sentence;
-        ragged.sentence = NULL;
-        s->sentences = sentences;
-    }
-    ksk_ragged_clear(&ragged);
-    return ok;
+    return ksk_sources_start(&s->sources, s->plans, &s->rules, s->workspace, sentences, sources,
+                             lengths, err);
 }
 
 static bool check_step(const scorer *s, int rows, const int32_t *parents, const int32_t *tokens,
                        ksk_error *err)
 {
     for (int i = 0; i < rows; i++) {
-        if (-1 - parents[i] >= s->sentences)
+        if (-1 - parents[i] >= s->sources.sentences)
             return ksk_fail(err, KSK_BAD_ARGUMENT, "row %d begins sentence %d of %d", i,
-                            -1 - parents[i], s->sentences);
+                            -1 - parents[i], s->sources.sentences);
         if (tokens[i] < 0 || tokens[i] >= s->rules.vocabulary)
             return ksk_fail(err, KSK_BAD_ARGUMENT, "row %d: token %d is not in [0, %d)", i,
                             tokens[i], s->rules.vocabulary);
@@ -231,7 +70,7 @@ static bool describe_rows(scorer *s, int rows, const int32_t *parents, ksk_error
                             "a hypothesis is longer than the model's %d "
                             "positions",
                             s->rules.max_target);
-        memcpy(s->cross[i], s->sources[s->sentence[i]], sizeof s->cross[i]);
+        memcpy(s->cross[i], s->sources.spans[s->sentence[i]], sizeof s->cross[i]);
     }
     return true;
 }
@@ -243,14 +82,10 @@ static bool step(ksk_l2r *self, int rows, const int32_t *parents, const int32_t 
     if (!check_step(s, rows, parents, tokens, err) ||
         !ksk_slots_step(&s->slots, rows, parents, err) || !describe_rows(s, rows, parents, err))
         return false;
-    const ksk_tensor ids = borrow_vector(tokens, rows),
-                     positions = borrow_vector(s->positions, rows),
-                     spans = borrow_spans(s->slots.spans, rows),
-                     index = borrow_vector(s->slots.index, s->slots.entries),
-                     slots = borrow_vector(s->slots.slots, rows),
-                     cross = borrow_spans(s->cross, rows);
-    const ksk_tensor *const inputs[] = {&ids, &positions, &spans, &index, &slots, &cross};
-    if (!ksk_run(s->plans->step, s->workspace, inputs, &s->logits, err))
+    const ksk_step_rows step = {rows,           tokens,           s->positions,
+                                s->slots.spans, s->slots.entries, s->slots.index,
+                                s->slots.slots, s->cross};
+    if (!ksk_plans_step(s->plans, s->workspace, &step, &s->logits, err))
         return false;
     *logits = ksk_tensor_fill(s->logits);
     return true;
@@ -264,7 +99,7 @@ static void free_scorer(ksk_l2r *self)
     ksk_workspace_free(s->workspace);
     ksk_slots_clear(&s->slots);
     ksk_tensor_release(s->logits);
-    ksk_free(s->sources);
+    ksk_sources_clear(&s->sources);
     ksk_free(s->sentence);
     ksk_free(s->old_sentence);
     ksk_free(s->positions);
@@ -275,6 +110,8 @@ static void free_scorer(ksk_l2r *self)
 ksk_l2r *ksk_seq2seq_scorer_new(const ksk_seq2seq_plans *plans, const ksk_sequence_rules *rules,
                                 int threads, ksk_error *err)
 {
+    if (rules->block)
+        return ksk_windowed_scorer_new(plans, rules, threads, err);
     scorer *s = ksk_calloc(1, sizeof *s);
     if (!s) {
         ksk_fail_memory(err);
@@ -307,14 +144,14 @@ static bool run_score(const ksk_seq2seq_plans *plans, ksk_workspace *workspace,
                       int32_t (*cross)[2], float *log_probs, ksk_error *err)
 {
     const int64_t rows = shifted->rows;
-    const ksk_tensor source_ids = borrow_vector(source->ids, source->rows),
-                     source_positions = borrow_vector(source->positions, source->rows),
-                     source_spans = borrow_spans(source->spans, source->rows),
-                     ids = borrow_vector(shifted->ids, rows),
-                     positions = borrow_vector(shifted->positions, rows),
-                     spans = borrow_spans(shifted->spans, rows),
-                     cross_spans = borrow_spans(cross, rows),
-                     targets = borrow_vector(target->ids, rows);
+    const ksk_tensor source_ids = ksk_borrow_vector(source->ids, source->rows),
+                     source_positions = ksk_borrow_vector(source->positions, source->rows),
+                     source_spans = ksk_borrow_spans(source->spans, source->rows),
+                     ids = ksk_borrow_vector(shifted->ids, rows),
+                     positions = ksk_borrow_vector(shifted->positions, rows),
+                     spans = ksk_borrow_spans(shifted->spans, rows),
+                     cross_spans = ksk_borrow_spans(cross, rows),
+                     targets = ksk_borrow_vector(target->ids, rows);
     const ksk_tensor *const inputs[] = {&source_ids,  &source_positions, &source_spans,
                                         &ids,         &positions,        &spans,
                                         &cross_spans, &targets};
@@ -324,6 +161,40 @@ static bool run_score(const ksk_seq2seq_plans *plans, ksk_workspace *workspace,
     memcpy(log_probs, ksk_tensor_data(output), ksk_tensor_bytes(output));
     ksk_tensor_release(output);
     return true;
+}
+
+/* Of a Markov Transformer: the tokens' rows are picked from those of their windows. */
+static bool score_windows(const ksk_seq2seq_plans *plans, ksk_workspace *workspace,
+                          const ksk_ragged *source, ksk_windows *windows, float *log_probs,
+                          ksk_error *err)
+{
+    const int64_t rows = windows->rows.rows;
+    const ksk_ragged targets = {.rows = rows, .ids = windows->targets};
+    int32_t(*const cross)[2] = ksk_malloc((size_t)rows * sizeof *cross);
+    float *const all = ksk_malloc((size_t)rows * sizeof *all);
+    bool ok = (cross && all) || ksk_fail_memory(err);
+    for (int64_t i = 0; ok && i < rows; i++)
+        memcpy(cross[i], source->sentence[windows->sentence[i]], sizeof *cross);
+    ok = ok && run_score(plans, workspace, source, &targets, &windows->rows, cross, all, err);
+    for (int64_t i = 0; ok && i < rows; i++)
+        if (windows->token[i] >= 0)
+            log_probs[windows->token[i]] = all[i];
+    ksk_free(cross);
+    ksk_free(all);
+    return ok;
+}
+
+/* Scores targets that were checked. */
+static bool score_markov(const ksk_seq2seq_plans *plans, const ksk_sequence_rules *rules,
+                         ksk_workspace *workspace, const ksk_ragged *source, int sentences,
+                         const int32_t *const *targets, const int *lengths, float *log_probs,
+                         ksk_error *err)
+{
+    ksk_windows windows;
+    const bool ok = ksk_windows_fill(&windows, sentences, targets, lengths, rules, err) &&
+                    score_windows(plans, workspace, source, &windows, log_probs, err);
+    ksk_windows_clear(&windows);
+    return ok;
 }
 
 bool ksk_seq2seq_score(const ksk_seq2seq_plans *plans, const ksk_sequence_rules *rules,
@@ -344,8 +215,11 @@ bool ksk_seq2seq_score(const ksk_seq2seq_plans *plans, const ksk_sequence_rules 
     for (int i = 0; ok && i < sentences; i++)
         for (int j = 0; j < target_lengths[i]; j++)
             memcpy(cross[shifted.sentence[i][0] + j], source.sentence[i], sizeof *cross);
-    ok = ok && (sentences == 0 ||
-                run_score(plans, workspace, &source, &target, &shifted, cross, log_probs, err));
+    if (ok && sentences > 0)
+        ok = rules->block
+                 ? score_markov(plans, rules, workspace, &source, sentences, targets,
+                                target_lengths, log_probs, err)
+                 : run_score(plans, workspace, &source, &target, &shifted, cross, log_probs, err);
     ksk_ragged_clear(&source);
     ksk_ragged_clear(&target);
     ksk_ragged_clear(&shifted);

@@ -8,8 +8,14 @@
 /* The compiled parts of one model; immutable, shared by all scorers. */
 typedef struct ksk_seq2seq_plans ksk_seq2seq_plans;
 
-/* What plans are for: a step at a time, or whole targets. Each packs the weights it needs. */
-typedef enum ksk_purpose { KSK_TO_GENERATE, KSK_TO_SCORE } ksk_purpose;
+/* What plans are for: a step at a time, whole targets, or the rounds of a Markov scorer. Each packs
+ * the weights it needs. */
+typedef enum ksk_purpose {
+    KSK_TO_GENERATE,
+    KSK_TO_SCORE,
+    KSK_TO_CASCADE,
+    KSK_PURPOSES
+} ksk_purpose;
 
 /* Caller frees; neither type nor module is needed afterwards. Errors: those of ksk_compile. */
 ksk_seq2seq_plans *ksk_seq2seq_plans_new(const ksk_model_type *type, const ksk_module *module,
@@ -22,9 +28,13 @@ typedef struct ksk_sequence_rules {
     int source_vocabulary, vocabulary; /* ids that may come in, ids that may go out */
     int start_id, end_id, pad_id;      /* pad_id may be -1 */
     int max_source, max_target;        /* tokens, start and end included */
+    int block;                 /* of a Markov Transformer: its order and one more; 0: none */
+    double length_a, length_b; /* of a Markov Transformer: its length line */
 } ksk_sequence_rules;
 
-/* A scorer with a workspace of its own, over plans that must outlive it. Caller calls its free. */
+/* A scorer with a workspace of its own, over plans that must outlive it. Caller calls its free.
+ * Markov Transformers give what follows the last tokens that their order allows; a step then takes
+ * as many rows as a block has, for a row is different in every context. */
 ksk_l2r *ksk_seq2seq_scorer_new(const ksk_seq2seq_plans *plans, const ksk_sequence_rules *rules,
                                 int threads, ksk_error *err);
 

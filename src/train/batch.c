@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "kaskad/memory.h"
+#include "scorer/blocks.h"
 
 /* --- tracing ------------------------------------------------------------------------------------
  */
@@ -79,12 +80,12 @@ static void wrap(ksk_packed_batch *packed)
 }
 
 bool ksk_batch_pack(ksk_packed_batch *packed, const ksk_batch *batch,
-                    const ksk_sequence_rules *rules, ksk_key key, ksk_error *err)
+                    const ksk_sequence_rules *rules, const ksk_key *key, ksk_error *err)
 {
     const int sentences = batch->sentences;
     memset(packed, 0, sizeof *packed);
-    packed->key[0] = (int32_t)(uint32_t)key.word;
-    packed->key[1] = (int32_t)(uint32_t)(key.word >> 32);
+    packed->key[0] = key ? (int32_t)(uint32_t)key->word : 0;
+    packed->key[1] = key ? (int32_t)(uint32_t)(key->word >> 32) : 0;
     if (sentences < 1)
         return ksk_fail(err, KSK_BAD_ARGUMENT, "a batch of %d sentences", sentences);
     const bool ok =
@@ -96,6 +97,8 @@ bool ksk_batch_pack(ksk_packed_batch *packed, const ksk_batch *batch,
                         rules->start_id, true, rules->vocabulary, rules->max_target, "target",
                         err) &&
         cross_spans(packed, batch, err);
+    if (ok && rules->block)
+        ksk_blocks_cut(&packed->shifted, sentences, rules, key);
     if (ok)
         wrap(packed);
     return ok;

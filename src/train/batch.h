@@ -24,10 +24,11 @@ typedef struct ksk_packed_batch {
     ksk_tensor tensors[KSK_BATCH_INPUTS];
 } ksk_packed_batch;
 
-/* Errors: BAD_ARGUMENT (ids, lengths, no sentence at all), OUT_OF_MEMORY. The tensors point into
- * the struct, which must stay where it is. Clear it also after a failure. */
+/* `key` decides what is dropped out and where a Markov Transformer's blocks begin; NULL: nothing,
+ * and at the start. Errors: BAD_ARGUMENT (ids, lengths, no sentence at all), OUT_OF_MEMORY. The
+ * tensors point into the struct, which must stay where it is. Clear it also after a failure. */
 bool ksk_batch_pack(ksk_packed_batch *packed, const ksk_batch *batch,
-                    const ksk_sequence_rules *rules, ksk_key key, ksk_error *err);
+                    const ksk_sequence_rules *rules, const ksk_key *key, ksk_error *err);
 void ksk_batch_clear(ksk_packed_batch *packed);
 
 #endif

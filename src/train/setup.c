@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "io/checkpoint.h"
 #include "kaskad/memory.h"
+#include "scorer/blocks.h"
 #include "text/sentencepiece.h"
 #include "train/describe.h"
 
@@ -100,6 +101,8 @@ static bool make_model(ksk_setup *setup, const ksk_recipe *recipe, const char *m
     setup->type = ksk_model_type_find("marian");
     ksk_module *declared = ksk_config_ok(config, err) ? setup->type->declare(config, err) : NULL;
     const ksk_key key = ksk_key_split(ksk_key_from_seed((uint64_t)recipe->seed), 0);
+    if (declared)
+        ksk_blocks_read(declared, &setup->rules);
     setup->module = declared ? ksk_module_init(declared, key, err) : NULL;
     ksk_module_release(declared);
     ksk_config_free(config);

@@ -251,7 +251,7 @@ bool ksk_trainer_accumulate(ksk_trainer *trainer, const ksk_batch *batch, ksk_ke
 {
     ksk_packed_batch packed;
     const bool first = trainer->batches == 0;
-    const bool ok = ksk_batch_pack(&packed, batch, &trainer->rules, key, err) &&
+    const bool ok = ksk_batch_pack(&packed, batch, &trainer->rules, &key, err) &&
                     run_step(trainer, &packed, first ? trainer->sum : trainer->fresh, loss, err);
     if (ok) {
         if (!first)
@@ -269,7 +269,7 @@ bool ksk_trainer_loss(ksk_trainer *trainer, const ksk_batch *batch, double *loss
                       ksk_error *err)
 {
     ksk_packed_batch packed;
-    bool ok = ksk_batch_pack(&packed, batch, &trainer->rules, (ksk_key){0}, err);
+    bool ok = ksk_batch_pack(&packed, batch, &trainer->rules, NULL, err);
     if (ok) {
         set_inputs(trainer, &packed);
         ok = ksk_run(trainer->loss, trainer->workspace, trainer->inputs, &trainer->loss_sum, err);

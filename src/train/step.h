@@ -35,8 +35,8 @@ ksk_trainer *ksk_trainer_new(const ksk_model_type *type, const ksk_module *modul
 void ksk_trainer_free(ksk_trainer *trainer);
 
 /* Adds the batch's gradient to what the next update uses. `loss` is the sum over target tokens (in
- * nats, smoothing included), `tokens` their number. `key` decides what is dropped out. Errors:
- * BAD_ARGUMENT (ids, lengths), OUT_OF_MEMORY. */
+ * nats, smoothing included), `tokens` their number. `key` decides what is dropped out and where
+ * blocks begin. Errors: BAD_ARGUMENT (ids, lengths), OUT_OF_MEMORY. */
 bool ksk_trainer_accumulate(ksk_trainer *trainer, const ksk_batch *batch, ksk_key key, double *loss,
                             int64_t *tokens, ksk_error *err);
 
@@ -51,7 +51,7 @@ ksk_module *ksk_trainer_gradients(const ksk_trainer *trainer, ksk_error *err);
  */
 bool ksk_trainer_update(ksk_trainer *trainer, float learning_rate, double *norm, ksk_error *err);
 
-/* Loss without dropout and smoothing. */
+/* Loss without dropout and smoothing; a Markov Transformer's blocks begin at the start. */
 bool ksk_trainer_loss(ksk_trainer *trainer, const ksk_batch *batch, double *loss, int64_t *tokens,
                       ksk_error *err);
 

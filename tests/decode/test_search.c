@@ -272,7 +272,7 @@ static void test_stuck(void **state)
 {
     const int at = 2;
     const ksk_processor ban = {"ban all", ban_all, &at};
-    for (int d = 0; ksk_decoder_at(d); d++) {
+    for (int d = 0; ksk_decoder_at(d)->decode; d++) {
         ksk_decode_options options = ksk_decode_defaults();
         options.processors = &ban;
         options.processor_count = 1;
@@ -292,11 +292,12 @@ static void test_stuck(void **state)
 
 static void test_registry(void **state)
 {
-    static const char *const names[] = {"greedy", "beam", "sample"};
-    for (int i = 0; i < 3; i++) {
+    static const char *const names[] = {"greedy", "beam", "sample", "cascade"};
+    for (int i = 0; i < 4; i++) {
         assert_string_equal(ksk_decoder_at(i)->name, names[i]);
         assert_ptr_equal(ksk_decoder_find(names[i]), ksk_decoder_at(i));
         assert_true(strlen(ksk_decoder_at(i)->citation) > 10);
+        assert_true(!ksk_decoder_at(i)->decode != !ksk_decoder_at(i)->decode_markov);
     }
     assert_null(ksk_decoder_find("gready"));
     assert_null(ksk_decoder_at(-1));
@@ -309,7 +310,7 @@ static void test_registry(void **state)
 static void test_no_sentences(void **state)
 {
     const ksk_decode_options options = ksk_decode_defaults();
-    for (int d = 0; ksk_decoder_at(d); d++)
+    for (int d = 0; ksk_decoder_at(d)->decode; d++)
         assert_true(run_decoder(ksk_decoder_at(d)->name, (table){1, 9, 4, 0}, &options, &sources, 0,
                                 0, NULL, NULL));
 }

@@ -21,7 +21,13 @@ static small declare(bool wide)
         ksk_config_set_int(config, "encoder_ffn_dim", 400);
     }
     small s = {.type = ksk_model_type_find("marian"),
-               .rules = {31, 31, SMALL_START, SMALL_END, 3, 24, 24}};
+               .rules = {.source_vocabulary = 31,
+                         .vocabulary = 31,
+                         .start_id = SMALL_START,
+                         .end_id = SMALL_END,
+                         .pad_id = 3,
+                         .max_source = 24,
+                         .max_target = 24}};
     s.module = s.type->declare(config, &err);
     assert_non_null(s.module);
     ksk_config_free(config);

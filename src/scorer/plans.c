@@ -1,0 +1,192 @@
+#include "scorer/plans.h"
+
+#include "kaskad/memory.h"
+
+/* --- tracing ------------------------------------------------------------------------------------
+ */
+
+static ksk_sym ids_input(ksk_graph *graph, const char *name, const char *rows)
+{
+    return ksk_input(graph, name, KSK_I32, ksk_shape1(ksk_named(graph, rows)));
+}
+
+static ksk_sym spans_input(ksk_graph *graph, const char *name, const char *rows)
+{
+    return ksk_input(graph, name, KSK_I32, ksk_shape2(ksk_named(graph, rows), ksk_fixed(2)));
+}
+
+/* Inputs: source ids, positions, spans. */
+static ksk_sym trace_encoder(ksk_graph *graph, const ksk_seq2seq *parts, const ksk_module *module)
+{
+    const ksk_sym ids = ids_input(graph, "source ids", "source rows");
+    const ksk_sym positions = ids_input(graph, "source positions", "source rows");
+    const ksk_pattern self = {spans_input(graph, "source spans", "source rows"), ksk_none(graph),
+                              ksk_none(graph)};
+    return parts->encode(module, ids, positions, &self, NULL);
+}
+
+static ksk_plan *compile_remember(ksk_graph *graph, const ksk_seq2seq *parts,
+                                  const ksk_module *module, const ksk_compile_options *options,
+                                  ksk_error *err)
+{
+    ksk_sym caches[KSK_MAX_CACHES];
+    const ksk_sym memory = trace_encoder(graph, parts, module);
+    const ksk_sym slots = ids_input(graph, "source slots", "source rows");
+    const int count = parts->remember(module, memory, slots, caches);
+    return ksk_compile(graph, count, caches, options, err);
+}
+
+static ksk_sym trace_step(ksk_graph *graph, const ksk_seq2seq *parts, const ksk_module *module)
+{
+    ksk_decoder_input input = {.memory = ksk_none(graph)};
+    input.ids = ids_input(graph, "ids", "rows");
+    input.positions = ids_input(graph, "positions", "rows");
+    input.self.spans = spans_input(graph, "spans", "rows");
+    input.self.index = ids_input(graph, "index", "entries");
+    input.self.slots = ids_input(graph, "slots", "rows");
+    input.cross =
+        (ksk_pattern){spans_input(graph, "source spans", "rows"), ksk_none(graph), ksk_none(graph)};
+    return parts->project(module, parts->decode(module, &input));
+}
+
+static ksk_plan *compile_step(ksk_graph *graph, const ksk_seq2seq *parts, const ksk_module *module,
+                              const ksk_compile_options *options, ksk_error *err)
+{
+    const ksk_sym logits = trace_step(graph, parts, module);
+    return ksk_compile(graph, 1, &logits, options, err);
+}
+
+static ksk_plan *compile_round(ksk_graph *graph, const ksk_seq2seq *parts, const ksk_module *module,
+                               const ksk_compile_options *options, ksk_error *err)
+{
+    const ksk_sym log_probs = ksk_log_softmax(trace_step(graph, parts, module));
+    return ksk_compile(graph, 1, &log_probs, options, err);
+}
+
+static ksk_plan *compile_score(ksk_graph *graph, const ksk_seq2seq *parts, const ksk_module *module,
+                               const ksk_compile_options *options, ksk_error *err)
+{
+    ksk_decoder_input input = {.memory = trace_encoder(graph, parts, module)};
+    input.ids = ids_input(graph, "ids", "rows");
+    input.positions = ids_input(graph, "positions", "rows");
+    input.self =
+        (ksk_pattern){spans_input(graph, "spans", "rows"), ksk_none(graph), ksk_none(graph)};
+    input.cross = (ksk_pattern){spans_input(graph, "target's source spans", "rows"),
+                                ksk_none(graph), ksk_none(graph)};
+    const ksk_sym targets = ids_input(graph, "targets", "rows");
+    const ksk_sym logits = parts->project(module, parts->decode(module, &input));
+    const ksk_sym picked = ksk_pick(ksk_log_softmax(logits), targets);
+    return ksk_compile(graph, 1, &picked, options, err);
+}
+
+typedef ksk_plan *(*compile_function)(ksk_graph *, const ksk_seq2seq *, const ksk_module *,
+                                      const ksk_compile_options *, ksk_error *);
+
+static ksk_plan *compile(compile_function function, const ksk_model_type *type,
+                         const ksk_module *module, const ksk_compile_options *options,
+                         ksk_error *err)
+{
+    ksk_graph *graph = ksk_graph_new();
+    if (!graph) {
+        ksk_fail_memory(err);
+        return NULL;
+    }
+    ksk_plan *plan = function(graph, type->seq2seq, module, options, err);
+    ksk_graph_free(graph);
+    return plan;
+}
+
+ksk_seq2seq_plans *ksk_seq2seq_plans_new(const ksk_model_type *type, const ksk_module *module,
+                                         ksk_purpose purpose, const ksk_compile_options *options,
+                                         ksk_error *err)
+{
+    ksk_seq2seq_plans *plans = ksk_calloc(1, sizeof *plans);
+    if (!plans) {
+        ksk_fail_memory(err);
+        return NULL;
+    }
+    bool ok;
+    if (purpose == KSK_TO_SCORE) {
+        plans->score = compile(compile_score, type, module, options, err);
+        ok = plans->score;
+    } else {
+        plans->remember = compile(compile_remember, type, module, options, err);
+        const compile_function step = purpose == KSK_TO_CASCADE ? compile_round : compile_step;
+        plans->step = plans->remember ? compile(step, type, module, options, err) : NULL;
+        ok = plans->step;
+    }
+    if (ok)
+        return plans;
+    ksk_seq2seq_plans_free(plans);
+    return NULL;
+}
+
+void ksk_seq2seq_plans_free(ksk_seq2seq_plans *plans)
+{
+    if (!plans)
+        return;
+    ksk_plan_free(plans->remember);
+    ksk_plan_free(plans->step);
+    ksk_plan_free(plans->score);
+    ksk_free(plans);
+}
+
+/* --- running ------------------------------------------------------------------------------------
+ */
+
+static bool remember(const ksk_seq2seq_plans *plans, ksk_workspace *workspace,
+                     const ksk_ragged *ragged, ksk_error *err)
+{
+    int32_t *slots = ksk_malloc((size_t)ragged->rows * sizeof *slots);
+    ksk_tensor *outputs[KSK_MAX_CACHES] = {NULL};
+    if (!slots)
+        return ksk_fail_memory(err);
+    for (int64_t i = 0; i < ragged->rows; i++)
+        slots[i] = (int32_t)i;
+    const ksk_tensor ids = ksk_borrow_vector(ragged->ids, ragged->rows),
+                     positions = ksk_borrow_vector(ragged->positions, ragged->rows),
+                     spans = ksk_borrow_spans(ragged->spans, ragged->rows),
+                     places = ksk_borrow_vector(slots, ragged->rows);
+    const ksk_tensor *const inputs[] = {&ids, &positions, &spans, &places};
+    const bool ok = ksk_run(plans->remember, workspace, inputs, outputs, err);
+    ksk_free(slots);
+    return ok;
+}
+
+bool ksk_sources_start(ksk_sources *s, const ksk_seq2seq_plans *plans,
+                       const ksk_sequence_rules *rules, ksk_workspace *workspace, int sentences,
+                       const int32_t *const *sources, const int *lengths, ksk_error *err)
+{
+    ksk_ragged ragged;
+    s->sentences = 0;
+    bool ok = ksk_ragged_fill(&ragged, sentences, sources, lengths, -1, false,
+                              rules->source_vocabulary, rules->max_source, "source", err);
+    ok = ok && (sentences == 0 || remember(plans, workspace, &ragged, err));
+    if (ok) {
+        ksk_free(s->spans);
+        s->spans = ragged.sentence;
+        ragged.sentence = NULL;
+        s->sentences = sentences;
+    }
+    ksk_ragged_clear(&ragged);
+    return ok;
+}
+
+void ksk_sources_clear(ksk_sources *sources)
+{
+    ksk_free(sources->spans);
+    *sources = (ksk_sources){.sentences = 0};
+}
+
+bool ksk_plans_step(const ksk_seq2seq_plans *plans, ksk_workspace *workspace,
+                    const ksk_step_rows *step, ksk_tensor **output, ksk_error *err)
+{
+    const ksk_tensor ids = ksk_borrow_vector(step->ids, step->rows),
+                     positions = ksk_borrow_vector(step->positions, step->rows),
+                     spans = ksk_borrow_spans(step->spans, step->rows),
+                     index = ksk_borrow_vector(step->index, step->entries),
+                     slots = ksk_borrow_vector(step->slots, step->rows),
+                     cross = ksk_borrow_spans(step->cross, step->rows);
+    const ksk_tensor *const inputs[] = {&ids, &positions, &spans, &index, &slots, &cross};
+    return ksk_run(plans->step, workspace, inputs, output, err);
+}
