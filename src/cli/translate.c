@@ -25,7 +25,7 @@ typedef struct settings {
     const char *argument; /* of the decoder */
     ksk_texts processors;
     int precision, threads, batch_size, batch_tokens;
-    int beams, n_best, top_k, max_length, min_length, no_repeat_ngram;
+    int beams, n_best, topk, rounds, delta, top_k, max_length, min_length, no_repeat_ngram;
     int early_stopping, end_in_length, long_rule;
     double length_penalty, temperature, top_p, repetition_penalty;
     uint64_t seed;
@@ -39,6 +39,9 @@ static const settings nothing_given = {
     .batch_tokens = NOT_GIVEN,
     .beams = NOT_GIVEN,
     .n_best = NOT_GIVEN,
+    .topk = NOT_GIVEN,
+    .rounds = NOT_GIVEN,
+    .delta = NOT_GIVEN,
     .top_k = NOT_GIVEN,
     .max_length = NOT_GIVEN,
     .min_length = NOT_GIVEN,
@@ -63,7 +66,8 @@ static bool parse(int argc, char **argv, settings *s, int *status)
                 &s->batch_tokens, 0, 1 << 24),
         KSK_HEADING("Search (defaults are the model's own)"),
         KSK_TEXT("decode", 0, "NAME[=ARG]",
-                 "greedy, beam, sample or a plugin's; beam when --beam is over 1", &s->decoder),
+                 "greedy, beam, sample, cascade (of Markov Transformers) or a plugin's",
+                 &s->decoder),
         KSK_INT("beam", 0, "N", "hypotheses kept", &s->beams, 1, 1024),
         KSK_NUMBER("length-penalty", 0, "X", "score is log-probability / length^X",
                    &s->length_penalty, -100, 100),
@@ -72,6 +76,12 @@ static bool parse(int argc, char **argv, settings *s, int *status)
                    &s->early_stopping),
         KSK_CHOICE("eos-in-length", 0, yes_no, "count the end token in the length",
                    &s->end_in_length),
+        KSK_HEADING("Cascade"),
+        KSK_INT("topk", 0, "K", "states kept at each position (16)", &s->topk, 1, 1024),
+        KSK_INT("rounds", 0, "R", "contexts grow to R - 1 tokens; 0: the model's order (0)",
+                &s->rounds, 0, 65),
+        KSK_INT("delta", 0, "D", "lengths within D of the predicted one compete (3)", &s->delta, 0,
+                1 << 20),
         KSK_HEADING("Sampling"),
         KSK_NUMBER("temperature", 0, "X", "under 1 sharper, over 1 flatter", &s->temperature, 1e-6,
                    1e6),
@@ -180,6 +190,9 @@ static ksk_translate_options translate_options(const settings *s, const ksk_mode
     d->argument = s->argument;
     set_int(&d->beams, searches(s) ? s->beams : 1);
     set_int(&d->n_best, s->n_best);
+    set_int(&d->cascade.topk, s->topk);
+    set_int(&d->cascade.rounds, s->rounds);
+    set_int(&d->cascade.delta, s->delta);
     set_number(&d->length_penalty, s->length_penalty);
     if (s->early_stopping != NOT_GIVEN)
         d->early_stopping = stopping[s->early_stopping];
