@@ -49,7 +49,7 @@ for wrong in "" "1," ",1" "1,,2" x -3 4294967296; do
     check_exit "--prefix-ids '$wrong'" 2 "$program" translate -m x --prefix-ids "$wrong"
 done
 check_exit "--decode of another kind" 2 "$program" translate -m x --decode gredy
-check_has "choices named" "$(<"$work/err")" "known are greedy, beam, sample"
+check_has "choices named" "$(<"$work/err")" "greedy, beam, sample, cascade"
 
 check_exit "beams without beam search" 2 "$program" translate -m x --decode greedy --beam 5
 
