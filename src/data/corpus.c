@@ -183,3 +183,20 @@ bool ksk_pairs_encode(const ksk_corpus *corpus, const ksk_tokenizer *tokenizer, 
                   ksk_fail(err, KSK_BAD_FORMAT, "every sentence pair has more than %lld tokens",
                            (long long)longest));
 }
+
+void ksk_pairs_length_line(const ksk_pairs *pairs, double *a, double *b)
+{
+    const double n = (double)pairs->count;
+    double x = 0, y = 0, xx = 0, xy = 0; /* means, then sums about them */
+    for (size_t i = 0; i < pairs->count; i++) {
+        x += (pairs->pairs[i].source_length - 1) / n;
+        y += (pairs->pairs[i].target_length - 1) / n;
+    }
+    for (size_t i = 0; i < pairs->count; i++) {
+        const double dx = pairs->pairs[i].source_length - 1 - x;
+        xx += dx * dx;
+        xy += dx * (pairs->pairs[i].target_length - 1 - y);
+    }
+    *a = xx > 0 ? xy / xx : 1;
+    *b = y - *a * x;
+}

@@ -54,4 +54,8 @@ bool ksk_pairs_encode(const ksk_corpus *corpus, const ksk_tokenizer *tokenizer, 
                       ksk_pairs *pairs, ksk_error *err);
 void ksk_pairs_clear(ksk_pairs *pairs);
 
+/* The length line: ordinary least squares of the targets' lengths on the sources', both without the
+ * end token. Sources of one length alone give the slope 1. */
+void ksk_pairs_length_line(const ksk_pairs *pairs, double *a, double *b);
+
 #endif

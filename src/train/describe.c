@@ -132,7 +132,7 @@ static int start_id(const ksk_recipe *recipe, const ksk_tokenizer *tokenizer)
     return recipe->tokenizer ? (int)ksk_tokenizer_pad_id(tokenizer) : 1;
 }
 
-static json_t *pack_config(const ksk_recipe *r, const ksk_tokenizer *tokenizer)
+static json_t *pack_marian(const ksk_recipe *r, const ksk_tokenizer *tokenizer)
 {
     const int size = ksk_tokenizer_size(tokenizer), start = start_id(r, tokenizer);
     return json_pack(
@@ -151,6 +151,19 @@ static json_t *pack_config(const ksk_recipe *r, const ksk_tokenizer *tokenizer)
         (int)ksk_tokenizer_end_id(tokenizer), "decoder_start_token_id", start, "dropout",
         r->dropout, "attention_dropout", 0.0, "activation_dropout", 0.0, "torch_dtype",
         r->weights == KSK_WEIGHTS_BF16 ? "bfloat16" : "float32");
+}
+
+/* NULL when memory runs out. */
+static json_t *pack_config(const ksk_recipe *r, const ksk_tokenizer *tokenizer)
+{
+    json_t *config = pack_marian(r, tokenizer);
+    if (!config || !r->markov_order)
+        return config;
+    if (json_object_set_new(config, "model_type", json_string("kaskad-markov")) == 0 &&
+        json_object_set_new(config, "markov_order", json_integer((json_int_t)r->markov_order)) == 0)
+        return config;
+    json_decref(config);
+    return NULL;
 }
 
 static json_t *pack_generation(const ksk_recipe *r, const ksk_tokenizer *tokenizer)

@@ -79,6 +79,8 @@ static const key keys[] = {
     INTEGER(ffn, "1024", 1, 65536, "width inside the feed-forward blocks"),
     TEXT(activation, "NAME", "relu", "of the feed-forward blocks: relu, gelu, swish …"),
     INTEGER(max_positions, "512", 8, 1 << 20, "most tokens in a sentence, ever"),
+    INTEGER(markov_order, "0", 0, 64,
+            "a Markov Transformer with contexts up to N tokens, for the cascade; 0: a plain one"),
     NUMBER(dropout, "0.1", 0, 0.99, "share of activations dropped"),
     NUMBER(label_smoothing, "0.1", 0, 0.99, "probability spread over all tokens"),
 

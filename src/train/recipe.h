@@ -24,7 +24,7 @@ struct ksk_recipe {
     bool lossless;
     double coverage;
 
-    int64_t d_model, encoder_layers, decoder_layers, heads, ffn, max_positions;
+    int64_t d_model, encoder_layers, decoder_layers, heads, ffn, max_positions, markov_order;
     char *activation;
     double dropout, label_smoothing;
 

@@ -80,6 +80,21 @@ static bool make_tokenizer(ksk_setup *setup, const ksk_recipe *recipe, const ksk
     return setup->tokenizer && (!fresh || ksk_describe_model(recipe, setup->tokenizer, model, err));
 }
 
+/* A Markov Transformer's configuration says how long targets are for their sources. */
+static bool describe_lengths(const ksk_setup *setup, const char *model, ksk_error *err)
+{
+    double a, b;
+    ksk_config *config = ksk_config_load(model, "config.json", err);
+    if (!config)
+        return false;
+    ksk_pairs_length_line(&setup->train, &a, &b);
+    ksk_config_set_number(config, "length_a", a);
+    ksk_config_set_number(config, "length_b", b);
+    const bool ok = ksk_config_save(config, model, "config.json", err);
+    ksk_config_free(config);
+    return ok;
+}
+
 /* --- model --------------------------------------------------------------------------------------
  */
 
@@ -98,7 +113,7 @@ static bool make_model(ksk_setup *setup, const ksk_recipe *recipe, const char *m
         .pad_id = ksk_tokenizer_pad_id(setup->tokenizer),
         .max_source = (int)recipe->max_positions,
         .max_target = (int)recipe->max_positions};
-    setup->type = ksk_model_type_find("marian");
+    setup->type = ksk_model_type_find(recipe->markov_order ? "kaskad-markov" : "marian");
     ksk_module *declared = ksk_config_ok(config, err) ? setup->type->declare(config, err) : NULL;
     const ksk_key key = ksk_key_split(ksk_key_from_seed((uint64_t)recipe->seed), 0);
     if (declared)
@@ -169,6 +184,7 @@ static bool make_parts(ksk_setup *setup, const ksk_recipe *r, const char *model,
         begin("encoding", watch, context, err) &&
         ksk_pairs_encode(&setup->dev_text, setup->tokenizer, r->max_length, &setup->dev, err) &&
         ksk_pairs_encode(&train, setup->tokenizer, r->max_length, &setup->train, err) &&
+        (!fresh || !r->markov_order || describe_lengths(setup, model, err)) &&
         make_model(setup, r, model, err);
     ksk_corpus_clear(&train);
     return ok;

@@ -30,6 +30,19 @@ first=$(sed -n 's/.*"loss":\([0-9.]*\),.*/\1/p' "$work/whole/log.jsonl" | head -
 last=$(sed -n 's/.*"loss":\([0-9.]*\),.*/\1/p' "$work/whole/log.jsonl" | tail -n 1)
 check "it learns" "$(awk -v a="$first" -v b="$last" 'BEGIN { print (b < 0.9 * a) }')" 1
 
+# --- a Markov Transformer ---
+check_exit "a Markov Transformer" 0 train --out "$work/markov" --markov-order 2 --max-updates 40 --quiet
+for key in '"model_type": *"kaskad-markov"' '"markov_order": *2' '"length_a": *[0-9.]' \
+    '"length_b": *-\?[0-9.]'; do
+    grep -q "$key" "$work/markov/model/config.json"
+    check "its config says $key" $? 0
+done
+check_exit "it proves itself" 0 "$program" verify -m "$work/markov/model"
+check "it translates by the cascade" "$(printf 'Hallo!\nJa.\n' |
+    "$program" translate -m "$work/markov/model" --topk 4 --rounds 2 --delta 1 | wc -l)" 2
+check_exit "rounds beyond its order" 1 "$program" translate -m "$work/markov/model" --rounds 4 </dev/null
+check_has "the order is named" "$(<"$work/err")" "order 2 allows 3"
+
 # --- the same weights again, on one thread, accumulated the same ---
 weights() { sha256sum <"$1/model/model.safetensors"; }
 check_exit "one thread" 0 train --out "$work/one" --threads 1 --quiet

@@ -1,3 +1,4 @@
+#include <math.h>
 #include <string.h>
 #include <zlib.h>
 
@@ -192,6 +193,20 @@ static void test_memory_runs_out(void **state)
     ksk_free(path);
 }
 
+/* Through (1, 2), (3, 3), (5, 7), lengths without the end: a = 5/4, b = 1/4. */
+static void test_length_line(void **state)
+{
+    ksk_pair pairs[] = {{.source_length = 2, .target_length = 3},
+                        {.source_length = 4, .target_length = 4},
+                        {.source_length = 6, .target_length = 8}};
+    double a = 0, b = 0;
+    ksk_pairs_length_line(&(ksk_pairs){.pairs = pairs, .count = 3}, &a, &b);
+    assert_true(fabs(a - 1.25) < 1e-12 && fabs(b - 0.25) < 1e-12);
+    pairs[1].source_length = 2;
+    ksk_pairs_length_line(&(ksk_pairs){.pairs = pairs, .count = 2}, &a, &b);
+    assert_true(a == 1 && fabs(b - 1.5) < 1e-12);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -199,6 +214,7 @@ int main(void)
         cmocka_unit_test(test_gzip),          cmocka_unit_test(test_bad_lines),
         cmocka_unit_test(test_unequal_files), cmocka_unit_test(test_endless_line),
         cmocka_unit_test(test_encodes),       cmocka_unit_test(test_memory_runs_out),
+        cmocka_unit_test(test_length_line),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }
