@@ -4,7 +4,7 @@
 
 #include "data/batches.h"
 #include "kaskad/kaskad.h"
-#include "scorer/markov.h"
+#include "scorer/scorer.h"
 
 enum { SCORED_TOKENS = 2048, SENTENCES = 64 };
 
@@ -91,48 +91,13 @@ static ksk_decode_options search_options(const ksk_evaluator *e, int longest)
     return options;
 }
 
-/* What translates: a Markov Transformer by the cascade, other models from left to right. */
-typedef struct translator {
-    ksk_seq2seq_plans *plans;
-    ksk_l2r *scorer;
-    ksk_markov *markov;
-} translator;
-
-static bool open_translator(const ksk_evaluator *e, const ksk_module *module, translator *t,
-                            ksk_error *err)
+/* A Markov Transformer translates by the cascade, other models from left to right. */
+static const ksk_decoder *decoder_of(const ksk_evaluator *e)
 {
-    const bool cascades = e->rules->block > 1;
-    *t = (translator){.plans = ksk_seq2seq_plans_new(e->type, module,
-                                                     cascades ? KSK_TO_CASCADE : KSK_TO_GENERATE,
-                                                     &(ksk_compile_options){0}, err)};
-    if (t->plans && cascades)
-        t->markov = ksk_markov_scorer_new(t->plans, e->rules, e->threads, err);
-    else if (t->plans)
-        t->scorer = ksk_seq2seq_scorer_new(t->plans, e->rules, e->threads, err);
-    return t->scorer || t->markov;
+    return ksk_decoder_find(e->rules->block > 1 ? "cascade" : e->beams > 1 ? "beam" : "greedy");
 }
 
-static void close_translator(translator *t)
-{
-    if (t->scorer)
-        t->scorer->free(t->scorer);
-    if (t->markov)
-        t->markov->free(t->markov);
-    ksk_seq2seq_plans_free(t->plans);
-}
-
-static bool decode(const translator *t, int count, const int32_t *const *sources,
-                   const int *lengths, const ksk_decode_options *options, const uint64_t *numbers,
-                   ksk_nbest *results, ksk_error *err)
-{
-    if (t->markov)
-        return ksk_decoder_find("cascade")->decode_markov(t->markov, count, sources, lengths,
-                                                          options, numbers, results, err);
-    return ksk_decoder_find(options->beams > 1 ? "beam" : "greedy")
-        ->decode(t->scorer, count, sources, lengths, options, numbers, results, err);
-}
-
-static bool translate_batch(const ksk_evaluator *e, const translator *t, const place *places,
+static bool translate_batch(const ksk_evaluator *e, const ksk_scorer *scorer, const place *places,
                             int count, char **texts, ksk_error *err)
 {
     const int32_t *sources[SENTENCES];
@@ -145,7 +110,7 @@ static bool translate_batch(const ksk_evaluator *e, const translator *t, const p
         numbers[i] = places[i].pair;
     }
     const ksk_decode_options options = search_options(e, places[count - 1].length);
-    bool ok = decode(t, count, sources, lengths, &options, numbers, results, err);
+    bool ok = ksk_scorer_decode(scorer, count, sources, lengths, &options, numbers, results, err);
     for (int i = 0; ok && i < count; i++) {
         const ksk_hypothesis *best = &results[i].hypotheses[0];
         texts[places[i].pair] =
@@ -163,14 +128,18 @@ static bool translate(const ksk_evaluator *e, const ksk_module *module, char **t
     place *order = order_sources(e->pairs);
     if (!order)
         return ksk_fail_memory(err);
-    translator t;
-    bool ok = open_translator(e, module, &t, err);
+    const ksk_decoder *decoder = decoder_of(e);
+    ksk_scorer scorer = {.decoder = NULL};
+    ksk_seq2seq_plans *plans = ksk_seq2seq_plans_new(e->type, module, ksk_scorer_purpose(decoder),
+                                                     &(ksk_compile_options){0}, err);
+    bool ok = plans && ksk_scorer_open(&scorer, decoder, plans, e->rules, e->threads, err);
     for (size_t first = 0; ok && first < e->pairs->count; first += SENTENCES) {
         const size_t left = e->pairs->count - first;
-        ok = translate_batch(e, &t, order + first, (int)(left < SENTENCES ? left : SENTENCES),
+        ok = translate_batch(e, &scorer, order + first, (int)(left < SENTENCES ? left : SENTENCES),
                              texts, err);
     }
-    close_translator(&t);
+    ksk_scorer_close(&scorer);
+    ksk_seq2seq_plans_free(plans);
     ksk_free(order);
     return ok;
 }
