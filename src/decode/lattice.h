@@ -35,9 +35,8 @@ typedef struct ksk_lattice {
 } ksk_lattice;
 
 /* A lattice whose nodes have no states. Clear it also after a failure. Errors: OUT_OF_MEMORY. */
-bool ksk_lattice_init(ksk_lattice *lattice, ksk_window window, int topk, int rounds,
-                      ksk_error *err);
-void ksk_lattice_clear(ksk_lattice *lattice);
+bool ksk_lattice_init(ksk_lattice *g, ksk_window window, int topk, int rounds, ksk_error *err);
+void ksk_lattice_clear(ksk_lattice *g);
 
 /* Bytes that a lattice takes. */
 double ksk_lattice_bytes(ksk_window window, int topk, int rounds);
@@ -45,24 +44,24 @@ double ksk_lattice_bytes(ksk_window window, int topk, int rounds);
 /* Round 0 at one node: the end token and padding where the window has them, then the words with the
  * highest log_probs [vocabulary] (the end token's are overwritten); `row` is the scorer's. Without
  * log_probs there are no words. */
-void ksk_lattice_seed(ksk_lattice *lattice, int node, float *log_probs, int vocabulary, int end_id,
+void ksk_lattice_seed(ksk_lattice *g, int node, float *log_probs, int vocabulary, int end_id,
                       int row);
 
 /* Tokens of a state; its last one; whether two states overlap, so that an edge may join them. */
-int32_t *ksk_lattice_state(const ksk_lattice *lattice, int node, int k);
-int32_t ksk_lattice_last(const ksk_lattice *lattice, int node, int k);
-bool ksk_lattice_joins(const ksk_lattice *lattice, int node, int k, int next);
+int32_t *ksk_lattice_state(const ksk_lattice *g, int node, int k);
+int32_t ksk_lattice_last(const ksk_lattice *g, int node, int k);
+bool ksk_lattice_joins(const ksk_lattice *g, int node, int k, int next);
 
 /* The potentials [K, K] of an edge. */
-float *ksk_lattice_edge(const ksk_lattice *lattice, int edge);
+float *ksk_lattice_edge(const ksk_lattice *g, int edge);
 
 /* The chain that the states and potentials are; alpha and beta [L, K] are the caller's. */
-ksk_trellis ksk_lattice_trellis(const ksk_lattice *lattice, float *alpha, float *beta);
+ksk_trellis ksk_lattice_trellis(const ksk_lattice *g, float *alpha, float *beta);
 
 /* The K best edges at every position become the states of the next round, best first; edges that
  * are on no path are dropped. `marginals` [K, K], `chosen` [K] and `states` [K, R + 1] are
  * scratch. */
-void ksk_lattice_prune(ksk_lattice *lattice, const ksk_trellis *trellis, float *marginals,
+void ksk_lattice_prune(ksk_lattice *g, const ksk_trellis *trellis, float *marginals,
                        int32_t *chosen, int32_t *states);
 
 #endif

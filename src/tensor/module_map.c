@@ -271,12 +271,21 @@ static ksk_tensor *zip_leaf(void *context, const char *path, const ksk_module_le
 
 /* --- comparing ------------------------------------------------------------------------------- */
 
+/* The same bits, so that a setting that is not a number equals itself. */
+static bool same_number(double a, double b)
+{
+    uint64_t x, y;
+    memcpy(&x, &a, sizeof x);
+    memcpy(&y, &b, sizeof y);
+    return x == y;
+}
+
 static bool same_settings(const ksk_declaration *a, const ksk_declaration *b)
 {
     bool same = a->setting_count == b->setting_count;
     for (size_t i = 0; same && i < a->setting_count; i++)
         same = strcmp(a->settings[i].name, b->settings[i].name) == 0 &&
-               memcmp(&a->settings[i].value, &b->settings[i].value, sizeof(double)) == 0;
+               same_number(a->settings[i].value, b->settings[i].value);
     return same;
 }
 

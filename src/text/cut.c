@@ -208,7 +208,7 @@ bool ksk_sentences_cut(const ksk_tokenizer *tokenizer, const char *text, size_t 
     const size_t before = spans->count;
     bool done = true;
     for (size_t begin = 0; done && begin < length;) {
-        size_t end;
+        size_t end = begin;
         done = find_end(&cut, begin, &end) &&
                (ksk_spans_add(spans, begin, end) || ksk_fail_memory(err));
         begin = end;

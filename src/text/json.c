@@ -30,12 +30,9 @@ static json_t *load(const char *path, ksk_error *err)
 static json_t *load_named(const char *directory, const char *name, bool optional, ksk_error *err)
 {
     char *path = ksk_path(directory, name);
-    json_t *object = NULL;
-    if (!path)
-        ksk_fail_memory(err);
-    else if (!optional || access(path, F_OK) == 0)
-        object = load(path, err);
-    else if (!(object = json_object()))
+    const bool absent = path && optional && access(path, F_OK) != 0;
+    json_t *object = absent ? json_object() : path ? load(path, err) : NULL;
+    if (!path || (absent && !object))
         ksk_fail_memory(err);
     ksk_free(path);
     return object;

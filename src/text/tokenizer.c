@@ -206,7 +206,7 @@ static bool add_piece(void *context, const char *piece, size_t length)
 /* How many bytes a ">>language<<" prefix takes; 0 if there is none. */
 static size_t prefix_length(const encoding *job, const char *text, size_t length)
 {
-    if (length < 2 || memcmp(text, ">>", 2))
+    if (length < 2 || memcmp(text, ">>", 2) != 0)
         return 0;
     const char *end = memmem(text, length, "<<", 2);
     const size_t prefix = end ? (size_t)(end - text) + 2 : 0;

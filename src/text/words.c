@@ -77,7 +77,7 @@ static const char *const leaders[] = {
 /* Asked at full stops only, so that a walk through the list is fast enough. */
 static bool listed(const char *const *list, const char *word)
 {
-    while (*list && strcmp(*list, word))
+    while (*list && strcmp(*list, word) != 0)
         list++;
     return *list;
 }

@@ -55,7 +55,7 @@ static void grad_reference(const ksk_call *call)
         for (int64_t j = 0; j < n; j++)
             sum += dy[j];
         for (int64_t j = 0; j < n; j++)
-            dx[j] = (float)(dy[j] - exp(y[j]) * sum);
+            dx[j] = (float)(dy[j] - exp((double)y[j]) * sum);
     }
 }
 

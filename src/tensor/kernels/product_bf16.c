@@ -42,6 +42,7 @@ void KERNEL(round_rows)(int64_t m, int64_t k, const float *x, int64_t x_stride, 
             const vfloat value = load_upto(x + p, left);
             const vuint bits = (vuint)value, odd = bits >> 16 & 1;
             const vuint nearest = (bits + 0x7fff + odd) >> 16, quiet = bits >> 16 | 0x40;
+            /* NOLINTNEXTLINE(misc-redundant-expression): false where it is NaN */
             const vuint number = (vuint)(value == value);
             const halves narrow =
                 __builtin_convertvector((nearest & number) | (quiet & ~number), halves);

@@ -41,7 +41,7 @@ static float largest_magnitude(int64_t k, const float *a)
     for (int64_t p = 0; p < k; p += LANES) {
         const vfloat x = load_upto(a + p, k - p);
         most = larger(magnitude(x), most);
-        odd += x - x;
+        odd += x - x; /* NOLINT(misc-redundant-expression): NaN unless finite */
     }
     return largest_of(most) + sum_of(odd);
 }
