@@ -37,15 +37,15 @@ bool ksk_lattice_init(ksk_lattice *lattice, ksk_window window, int topk, int rou
            ksk_fail_memory(err);
 }
 
-void ksk_lattice_clear(ksk_lattice *lattice)
+void ksk_lattice_clear(ksk_lattice *g)
 {
-    ksk_free(lattice->counts);
-    ksk_free(lattice->tokens);
-    ksk_free(lattice->parents);
-    ksk_free(lattice->rows);
-    ksk_free(lattice->first);
-    ksk_free(lattice->potentials);
-    *lattice = (ksk_lattice){0};
+    ksk_free(g->counts);
+    ksk_free(g->tokens);
+    ksk_free(g->parents);
+    ksk_free(g->rows);
+    ksk_free(g->first);
+    ksk_free(g->potentials);
+    *g = (ksk_lattice){0};
 }
 
 double ksk_lattice_bytes(ksk_window window, int topk, int rounds)

@@ -6,7 +6,7 @@
 
 /* The module of a config.json, to which settings may be added; caller releases. Errors as
  * ksk_model_type's declare. */
-ksk_module *ksk_marian_declare(ksk_config *config, ksk_error *err);
+ksk_module *ksk_marian_declare(ksk_config *json, ksk_error *err);
 
 extern const ksk_seq2seq ksk_marian_parts;
 extern const ksk_alias ksk_marian_aliases[];

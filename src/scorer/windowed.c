@@ -26,7 +26,7 @@ enum { SENTENCE, COUNT, CONTEXT };
 
 static int32_t *state_of(const windowed *w, int32_t *states, int row)
 {
-    return states + (size_t)row * (size_t)(CONTEXT + w->rules.block);
+    return states + (size_t)row * (size_t)CONTEXT + (size_t)w->rules.block;
 }
 
 static bool start(ksk_l2r *self, int sentences, const int32_t *const *sources, const int *lengths,
@@ -78,7 +78,7 @@ static bool follow(const windowed *w, int32_t *state, int32_t parent, int32_t to
 
 static bool make_room(windowed *w, int rows)
 {
-    const size_t size = (size_t)(CONTEXT + w->rules.block);
+    const size_t size = (size_t)CONTEXT + (size_t)w->rules.block;
     const size_t all = (size_t)rows * (size_t)w->rules.block + 1;
     const size_t had = w->identity_room;
     if (!ksk_grow(&w->now, &w->now_room, (size_t)rows * size + 1, sizeof *w->now) ||
