@@ -46,7 +46,8 @@ static ksk_sym trace_step(ksk_graph *graph, const ksk_seq2seq *parts, const ksk_
     input.self.slots = ids_input(graph, "slots", "rows");
     input.cross =
         (ksk_pattern){spans_input(graph, "source spans", "rows"), ksk_none(graph), ksk_none(graph)};
-    return parts->project(module, parts->decode(module, &input));
+    const ksk_sym decoded = parts->decode(module, &input);
+    return parts->project(module, decoded);
 }
 
 static ksk_plan *compile_step(ksk_graph *graph, const ksk_seq2seq *parts, const ksk_module *module,
@@ -153,20 +154,20 @@ static bool remember(const ksk_seq2seq_plans *plans, ksk_workspace *workspace,
     return ok;
 }
 
-bool ksk_sources_start(ksk_sources *s, const ksk_seq2seq_plans *plans,
+bool ksk_sources_start(ksk_sources *sources, const ksk_seq2seq_plans *plans,
                        const ksk_sequence_rules *rules, ksk_workspace *workspace, int sentences,
-                       const int32_t *const *sources, const int *lengths, ksk_error *err)
+                       const int32_t *const *ids, const int *lengths, ksk_error *err)
 {
     ksk_ragged ragged;
-    s->sentences = 0;
-    bool ok = ksk_ragged_fill(&ragged, sentences, sources, lengths, -1, false,
-                              rules->source_vocabulary, rules->max_source, "source", err);
+    sources->sentences = 0;
+    bool ok = ksk_ragged_fill(&ragged, sentences, ids, lengths, -1, false, rules->source_vocabulary,
+                              rules->max_source, "source", err);
     ok = ok && (sentences == 0 || remember(plans, workspace, &ragged, err));
     if (ok) {
-        ksk_free(s->spans);
-        s->spans = ragged.sentence;
+        ksk_free(sources->spans);
+        sources->spans = ragged.sentence;
         ragged.sentence = NULL;
-        s->sentences = sentences;
+        sources->sentences = sentences;
     }
     ksk_ragged_clear(&ragged);
     return ok;

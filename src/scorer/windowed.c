@@ -26,7 +26,7 @@ enum { SENTENCE, COUNT, CONTEXT };
 
 static int32_t *state_of(const windowed *w, int32_t *states, int row)
 {
-    return states + (size_t)row * (size_t)CONTEXT + (size_t)w->rules.block;
+    return states + (size_t)row * ((size_t)CONTEXT + (size_t)w->rules.block);
 }
 
 static bool start(ksk_l2r *self, int sentences, const int32_t *const *sources, const int *lengths,
