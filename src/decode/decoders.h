@@ -9,4 +9,6 @@ extern const ksk_decoder ksk_decoder_beam;
 extern const ksk_decoder ksk_decoder_sample;
 extern const ksk_decoder ksk_decoder_cascade;
 
+extern const ksk_decoder *const ksk_built_in_decoders[]; /* ends with NULL */
+
 #endif

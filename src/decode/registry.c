@@ -1,5 +1,4 @@
 #include "decode/decoders.h"
-#include "plugin/built_in.h"
 
 /* A new decoder is one file and one row. */
 const ksk_decoder *const ksk_built_in_decoders[] = {

@@ -5,7 +5,10 @@
 #include <string.h>
 
 #include "base/string.h"
-#include "plugin/built_in.h"
+#include "decode/decoders.h"
+#include "graph/ops/ops.h"
+#include "kaskad/extend.h"
+#include "models/models.h"
 
 enum { MOST_PLUGINS = 256 };
 

@@ -10,6 +10,8 @@ extern const ksk_op ksk_op_activate, ksk_op_add, ksk_op_append, ksk_op_attention
     ksk_op_scale, ksk_op_matmul, ksk_op_sum, ksk_op_column_sum, ksk_op_dropout,
     ksk_op_cross_entropy;
 
+extern const ksk_op *const ksk_built_in_operations[]; /* all of them; ends with NULL */
+
 /* Attributes that fusing reads and writes. */
 typedef struct linear_attributes {
     ksk_activation activation;

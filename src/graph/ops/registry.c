@@ -1,5 +1,4 @@
 #include "graph/ops/ops.h"
-#include "plugin/built_in.h"
 
 /* A new operation is one file and one row. */
 const ksk_op *const ksk_built_in_operations[] = {
