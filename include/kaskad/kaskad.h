@@ -17,6 +17,7 @@
 #include "kaskad/error.h"
 #include "kaskad/graph.h"
 #include "kaskad/memory.h"
+#include "kaskad/profile.h"
 
 #ifdef __cplusplus
 extern "C" {

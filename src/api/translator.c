@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "api/translator.h"
+#include "base/ledger.h"
 #include "base/string.h"
 #include "kaskad/memory.h"
 #include "text/sentences.h"
@@ -366,6 +367,7 @@ bool ksk_translate(ksk_translator *translator, int count, const char *const *lin
     bool ok = true;
     for (int i = 0; i < count; i++)
         ksk_translation_clear(&translations[i]);
+    const int outside = ksk_turn_to("tokenizer");
     for (int i = 0; ok && i < count; i++)
         ok = cut_line(&j, i);
     for (size_t i = 0; ok && i < j.count; i++) {
@@ -373,8 +375,14 @@ bool ksk_translate(ksk_translator *translator, int count, const char *const *lin
         ok = encode(&j, &j.pieces[i], &replaced);
         translations[j.pieces[i].line].replaced_bytes += replaced;
     }
-    ok = ok && decode_pieces(&j) && assemble_lines(&j, count, translations);
+    if (ok) {
+        const int before = ksk_turn_to("search");
+        ok = decode_pieces(&j);
+        ksk_turn_back(before);
+    }
+    ok = ok && assemble_lines(&j, count, translations);
     free_pieces(&j);
+    ksk_turn_back(outside);
     for (int i = 0; !ok && i < count; i++)
         ksk_translation_clear(&translations[i]);
     translator->lines += ok ? (uint64_t)count : 0;

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "base/ledger.h"
 #include "kaskad/memory.h"
 
 #if defined(__x86_64__)
@@ -35,6 +36,8 @@ struct ksk_pool {
     void (*job)(void *, int);
     void *context;
     int slices;
+    bool profiled; /* the workers are busy with what the caller is busy with */
+    ksk_activity activity;
 };
 
 /* Thread t takes slices t, t + threads, …: no counter to share. */
@@ -42,6 +45,14 @@ static void run_share(const ksk_pool *pool, int thread)
 {
     for (int slice = thread; slice < pool->slices; slice += pool->threads)
         pool->job(pool->context, slice);
+}
+
+static void help(const ksk_pool *pool, int thread)
+{
+    const int before = pool->profiled ? ksk_ledger_turn(&pool->activity) : 0;
+    run_share(pool, thread);
+    if (pool->profiled)
+        ksk_ledger_return(before);
 }
 
 static unsigned wait_for_job(ksk_pool *pool, unsigned seen)
@@ -71,7 +82,7 @@ static void *work(void *argument)
         seen = wait_for_job(pool, seen);
         if (atomic_load(&pool->stop))
             return NULL;
-        run_share(pool, self->index);
+        help(pool, self->index);
         atomic_fetch_sub_explicit(&pool->running, 1, memory_order_release);
     }
 }
@@ -137,6 +148,16 @@ int ksk_pool_threads(const ksk_pool *pool)
     return pool ? pool->threads : 1;
 }
 
+static void wait_for_workers(const ksk_pool *pool)
+{
+    for (int spin = 0; atomic_load_explicit(&pool->running, memory_order_acquire) > 0; spin++) {
+        if (spin < spins_before_sleep)
+            RELAX();
+        else
+            sched_yield(); /* the worker has lost its processor to another program */
+    }
+}
+
 void ksk_pool_run(ksk_pool *pool, int slices, void (*job)(void *context, int slice), void *context)
 {
     if (!pool || pool->threads == 1 || slices <= 1) {
@@ -147,13 +168,12 @@ void ksk_pool_run(ksk_pool *pool, int slices, void (*job)(void *context, int sli
     pool->job = job;
     pool->context = context;
     pool->slices = slices;
+    pool->profiled = ksk_ledger_is_open() && ksk_ledger_share(&pool->activity, pool->threads);
     atomic_store(&pool->running, pool->threads - 1);
     publish(pool);
     run_share(pool, 0);
-    for (int spin = 0; atomic_load_explicit(&pool->running, memory_order_acquire) > 0; spin++) {
-        if (spin < spins_before_sleep)
-            RELAX();
-        else
-            sched_yield(); /* the worker has lost its processor to another program */
-    }
+    const int before = pool->profiled ? ksk_ledger_turn_to("waiting") : 0;
+    wait_for_workers(pool);
+    if (pool->profiled)
+        ksk_ledger_return(before);
 }

@@ -29,7 +29,7 @@ typedef struct settings {
     int early_stopping, end_in_length, long_rule;
     double length_penalty, temperature, top_p, repetition_penalty;
     uint64_t seed;
-    bool scores, json, split, quiet;
+    bool scores, json, split, quiet, profile;
 } settings;
 
 static const settings nothing_given = {
@@ -110,6 +110,7 @@ static bool parse(int argc, char **argv, settings *s, int *status)
                 1, 1024),
         KSK_FLAG("scores", 0, "score and a tab before each text", &s->scores),
         KSK_FLAG("json", 0, "one JSON object a line", &s->json),
+        KSK_FLAG("profile", 0, "where the time went, on standard error, at the end", &s->profile),
         KSK_FLAG("quiet", 'q', "no progress, no warnings", &s->quiet),
         KSK_OPTIONS_END,
     };
@@ -372,12 +373,38 @@ static bool run_job(const settings *s, ksk_translator *translator, int batch_siz
     return ok;
 }
 
+static bool print_profile(ksk_profile *profile)
+{
+    ksk_error err = {0};
+    ksk_profile_stop(profile);
+    char *const table = ksk_profile_print(profile, &err);
+    if (table)
+        fputs(table, stderr);
+    else
+        ksk_complain("%s", err.message);
+    ksk_free(table);
+    return table != NULL;
+}
+
+static bool run_profiled(const settings *s, ksk_translator *translator, int batch_size)
+{
+    ksk_error err = {0};
+    ksk_profile *const profile = ksk_profile_start(&err);
+    if (!profile)
+        return !ksk_complain("%s", err.message);
+    bool ok = run_job(s, translator, batch_size);
+    ok = print_profile(profile) && ok;
+    ksk_profile_free(profile);
+    return ok;
+}
+
 static bool translate(settings *s, const ksk_model *model, const ksk_translate_options *options)
 {
     ksk_error err = {0};
     ksk_translator *translator = ksk_translator_new(model, options, &err);
     s->n_best = options->decode.n_best;
-    const bool ok = translator && run_job(s, translator, options->batch_size);
+    const bool ok =
+        translator && (s->profile ? run_profiled : run_job)(s, translator, options->batch_size);
     if (!translator)
         ksk_complain("%s", err.message);
     ksk_translator_free(translator);

@@ -6,6 +6,7 @@
 #include "graph/plan.h"
 #include "kaskad/memory.h"
 #include "tensor/kernels.h"
+#include "tensor/product.h"
 
 /* --- weights ------------------------------------------------------------------------------------
  */
@@ -108,6 +109,15 @@ static void drop_packed_weights(ksk_program *program)
     }
 }
 
+static size_t packed_bytes(const ksk_program *program)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < program->step_count; i++)
+        if (program->steps[i].op == &ksk_op_linear && program->steps[i].prepared)
+            bytes += ksk_packed_bytes(program->steps[i].prepared);
+    return bytes;
+}
+
 /* --- plans --------------------------------------------------------------------------------------
  */
 
@@ -135,6 +145,7 @@ static bool build(ksk_plan *plan, const ksk_graph *graph, int output_count, cons
         if (!prepare_step(&plan->program, &plan->program.steps[i], options, err))
             return false;
     drop_packed_weights(&plan->program);
+    plan->weight_bytes = packed_bytes(&plan->program);
     return ksk_plan_place(plan, err);
 }
 

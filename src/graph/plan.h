@@ -34,6 +34,7 @@ struct ksk_plan {
     int buffer_count;
     bool reference;
     const ksk_kernels *kernels;
+    size_t weight_bytes; /* of the packed weights */
 };
 
 /* Bytes of one row of a value: one element of a vector, and all of it where nothing is named. */

@@ -5,6 +5,7 @@
 #include "base/pool.h"
 #include "graph/ops/ops.h"
 #include "graph/plan.h"
+#include "graph/profile.h"
 #include "kaskad/memory.h"
 #include "tensor/kernels.h"
 #include "tensor/tensor.h"
@@ -411,6 +412,8 @@ static bool run_step(const run *r, const program_step *step)
                      .prepared = step->prepared,
                      .kernels = r->plan->kernels,
                      .pool = w->pool};
+    if (ksk_ledger_is_open())
+        ksk_profile_operation(step->op, &call, r->plan->weight_bytes);
     if (step->op->check && !step->op->check(&call, r->err))
         return false;
     const bool plain = r->plan->reference || !step->op->fast;
@@ -458,7 +461,10 @@ bool ksk_run(const ksk_plan *plan, ksk_workspace *workspace, const ksk_tensor *c
              ksk_tensor **outputs, ksk_error *err)
 {
     const run r = {plan, workspace, inputs, outputs, err};
-    if (prepare_run(&r) && run_steps(&r))
+    const int before = ksk_turn_to("plan");
+    const bool ok = prepare_run(&r) && run_steps(&r);
+    ksk_turn_back(before);
+    if (ok)
         return true;
     for (int i = 0; i < plan->program.output_count; i++) {
         ksk_tensor_release(outputs[i]);

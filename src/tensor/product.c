@@ -116,6 +116,11 @@ size_t ksk_packed_bytes(const ksk_packed *packed)
     return packed->bytes;
 }
 
+ksk_precision ksk_packed_precision(const ksk_packed *packed)
+{
+    return packed->precision;
+}
+
 const char *ksk_packed_kernel(const ksk_packed *packed)
 {
     return packed->kernel;

@@ -13,6 +13,7 @@ ksk_packed *ksk_packed_new(const ksk_kernels *kernels, ksk_precision precision, 
                            int64_t k, const float *weight, int64_t stride, ksk_error *err);
 void ksk_packed_free(ksk_packed *packed);
 size_t ksk_packed_bytes(const ksk_packed *packed);
+ksk_precision ksk_packed_precision(const ksk_packed *packed);
 
 /* Name of the kernel that runs, for --profile and plan printing: "avx2 f32",
  * "brg:avx512_core_bf16". */
