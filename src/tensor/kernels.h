@@ -56,14 +56,15 @@ struct ksk_kernels {
                          int64_t first, int64_t last, const ksk_epilogue *epilogue, float *y,
                          int64_t y_stride);
 
-    /* int8: weights with one scale per column, activations with one per row (symmetric, 127 steps
-     * each). Sums in 32-bit integers, exact. `packed` is opaque: pack_int8_size bytes. k_padded is
-     * k rounded up to a multiple of 4; padding is zeros. */
+    /* int8: weights with one scale per column (63 steps each way), activations with one per row (127
+     * steps each way). Sums in 32-bit integers, exact. `packed` is opaque: pack_int8_size bytes.
+     * k_padded is k rounded up to a multiple of 4. quantize_rows adds `offset` to every byte, padding
+     * included; product_int8 wants it to be 128. */
     size_t (*pack_int8_size)(int64_t k, int64_t n);
     void (*pack_int8)(int64_t k, int64_t n, const float *b, int64_t row, int64_t column,
                       void *packed, float *column_scales);
-    void (*quantize_rows)(int64_t m, int64_t k, const float *a, int64_t a_stride, int8_t *q,
-                          int64_t q_stride, float *row_scales);
+    void (*quantize_rows)(int64_t m, int64_t k, const float *a, int64_t a_stride, int offset,
+                          int8_t *q, int64_t q_stride, float *row_scales);
     void (*product_int8)(int64_t m, int64_t n, int64_t k, const int8_t *q, int64_t q_stride,
                          const float *row_scales, const void *packed, const float *column_scales,
                          int64_t first, int64_t last, const ksk_epilogue *epilogue, float *y,

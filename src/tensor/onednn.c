@@ -213,7 +213,7 @@ static bool pack(ksk_onednn *onednn, const float *weight, int64_t stride, slice 
     if (done) {
         const float *from = weight + part->first * stride;
         if (is_int8(onednn))
-            kernels->quantize_rows(part->width, onednn->k, from, stride, rows, onednn->inner,
+            kernels->quantize_rows(part->width, onednn->k, from, stride, 0, rows, onednn->inner,
                                    onednn->column_scales + part->first);
         else
             kernels->round_rows(part->width, onednn->k, from, stride, rows, onednn->inner);
@@ -414,7 +414,7 @@ static void convert_rows(void *context, int index)
     const float *x = work->x + first * work->x_stride;
     void *input = work->scratch + (size_t)(first * onednn->inner) * input_size(onednn);
     if (is_int8(onednn))
-        onednn->kernels->quantize_rows(rows, onednn->k, x, work->x_stride, input, onednn->inner,
+        onednn->kernels->quantize_rows(rows, onednn->k, x, work->x_stride, 0, input, onednn->inner,
                                        scales_of(work) + first);
     else
         onednn->kernels->round_rows(rows, onednn->k, x, work->x_stride, input, onednn->inner);

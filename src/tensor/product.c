@@ -254,7 +254,7 @@ static void quantize_slice(void *context, int slice)
     const int64_t k = job->packed->k, first = cut(job->m, slice, job->slices);
     job->packed->kernels->quantize_rows(
         cut(job->m, slice + 1, job->slices) - first, k, job->x + first * job->x_stride,
-        job->x_stride, job->q + first * padded_k(k), padded_k(k), job->row_scales + first);
+        job->x_stride, 128, job->q + first * padded_k(k), padded_k(k), job->row_scales + first);
 }
 
 static void quantize(const ksk_packed *packed, int64_t m, const float *x, int64_t x_stride,

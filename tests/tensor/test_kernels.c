@@ -228,10 +228,10 @@ static void test_product_edges(void **state)
 
 /* --- int8 ------------------------------------------------------------------------------------- */
 
-/* The nearest of 127 steps each way. */
-static int step_of(float x, float largest)
+/* The nearest of `steps` each way. */
+static int step_of(float x, float largest, float steps)
 {
-    return largest > 0 ? (int)rintf(x * (127.f / largest)) : 0;
+    return largest > 0 ? (int)rintf(x * (steps / largest)) : 0;
 }
 
 static float largest_of(int64_t count, const float *x, int64_t stride)
@@ -248,8 +248,8 @@ static double plain_int8(const operands *o, int64_t i, int64_t j)
     const float rows = largest_of(o->k, a, 1), columns = largest_of(o->k, b, o->row);
     int64_t sum = 0;
     for (int64_t p = 0; p < o->k; p++)
-        sum += step_of(a[p], rows) * step_of(b[p * o->row], columns);
-    return (double)sum * ((double)rows / 127) * ((double)columns / 127);
+        sum += step_of(a[p], rows, 127) * step_of(b[p * o->row], columns, 63);
+    return (double)sum * ((double)rows / 127) * ((double)columns / 63);
 }
 
 static void check_int8(const ksk_kernels *kernels, const operands *o)
@@ -261,24 +261,24 @@ static void check_int8(const ksk_kernels *kernels, const operands *o)
     int8_t *q = take((size_t)extent(o->m, k_padded, q_stride));
     float *y = numbers(extent(o->m, o->n, stride)), *alone = numbers(o->n);
     kernels->pack_int8(o->k, o->n, o->b, o->row, o->column, packed, column_scales);
-    kernels->quantize_rows(o->m, o->k, o->a, o->left.row, q, q_stride, row_scales);
+    kernels->quantize_rows(o->m, o->k, o->a, o->left.row, 128, q, q_stride, row_scales);
     kernels->product_int8(o->m, o->n, o->k, q, q_stride, row_scales, packed, column_scales, 0,
                           panels / 2, &o->epilogue, y, stride);
     kernels->product_int8(o->m, o->n, o->k, q, q_stride, row_scales, packed, column_scales,
                           panels / 2, panels, &o->epilogue, y, stride);
     for (int64_t i = 0; i < o->m; i++) {
         for (int64_t p = o->k; p < k_padded; p++)
-            assert_int_equal(q[i * q_stride + p], 0);
+            assert_int_equal((uint8_t)q[i * q_stride + p], 128);
         for (int64_t j = 0; j < o->n; j++)
             assert_near(y[i * stride + j], finished(plain_int8(o, i, j), &o->epilogue, i, j), 3e-6);
         ksk_epilogue epilogue = o->epilogue;
         epilogue.residual += i * epilogue.residual_stride;
-        kernels->quantize_rows(1, o->k, o->a + i * o->left.row, o->left.row, q, q_stride,
+        kernels->quantize_rows(1, o->k, o->a + i * o->left.row, o->left.row, 128, q, q_stride,
                                row_scales);
         kernels->product_int8(1, o->n, o->k, q, q_stride, row_scales, packed, column_scales, 0,
                               panels, &epilogue, alone, o->n);
         assert_memory_equal(alone, y + i * stride, (size_t)o->n * sizeof *y);
-        kernels->quantize_rows(o->m, o->k, o->a, o->left.row, q, q_stride, row_scales);
+        kernels->quantize_rows(o->m, o->k, o->a, o->left.row, 128, q, q_stride, row_scales);
     }
     free(packed);
     free(column_scales);
@@ -326,12 +326,12 @@ static void test_int8_odd_rows(void **state)
             a[i] = number();
         a[3] = NAN;
         a[9 + 8] = -INFINITY;
-        tables[t]->quantize_rows(3, 9, a, 9, q, 12, scales);
+        tables[t]->quantize_rows(3, 9, a, 9, 0, q, 12, scales);
         assert_true(isnan(scales[0]) && isnan(scales[1]) && isfinite(scales[2]));
         assert_int_equal(q[0] | q[12], 0);
         for (int i = 0; i < 9; i++)
             a[i] = 1e-40f;
-        tables[t]->quantize_rows(1, 9, a, 9, q, 12, scales);
+        tables[t]->quantize_rows(1, 9, a, 9, 0, q, 12, scales);
         assert_true(scales[0] == 0 && q[0] == 0);
     }
 }

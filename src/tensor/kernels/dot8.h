@@ -4,18 +4,16 @@
 
 #include "tensor/kernels/vector.h"
 
-/* Lane l of the result: sums[l] + the four bytes of w's lane l times the four bytes of q. Bytes are
- * within ±127, so a pair of products (at most 32,258) fits 16 bits and nothing saturates. */
+/* Lane l of the result: sums[l] + the four signed bytes of w's lane l times the four unsigned bytes
+ * of q. Signed bytes are within ±63, so a pair of products (at most 32,130) fits 16 bits and
+ * nothing saturates. */
 INLINE vint dot8(vint sums, vint w, int32_t q);
 
 #if defined(KSK_ISA_avx512)
 
 INLINE vint dot8(vint sums, vint w, int32_t q)
 {
-    const __m512i x = _mm512_set1_epi32(q), zero = _mm512_setzero_si512();
-    const __m512i turned =
-        _mm512_mask_sub_epi8((__m512i)w, _mm512_movepi8_mask(x), zero, (__m512i)w);
-    const __m512i pairs = _mm512_maddubs_epi16(_mm512_abs_epi8(x), turned);
+    const __m512i pairs = _mm512_maddubs_epi16(_mm512_set1_epi32(q), (__m512i)w);
     return sums + (vint)_mm512_madd_epi16(pairs, _mm512_set1_epi16(1));
 }
 
@@ -23,8 +21,7 @@ INLINE vint dot8(vint sums, vint w, int32_t q)
 
 INLINE vint dot8(vint sums, vint w, int32_t q)
 {
-    const __m256i x = _mm256_set1_epi32(q);
-    const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(x), _mm256_sign_epi8((__m256i)w, x));
+    const __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi32(q), (__m256i)w);
     return sums + (vint)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
 }
 
@@ -35,9 +32,10 @@ INLINE vint dot8(vint sums, vint w, int32_t q)
     const vuint bytes = (vuint)w, factor = (vuint)((vint){0} + q);
 #pragma GCC unroll 4
     for (int shift = 24; shift >= 0; shift -= 8)
-        sums += ((vint)(bytes << shift) >> 24) * ((vint)(factor << shift) >> 24);
+        sums += ((vint)(bytes << shift) >> 24) * (vint)((factor << shift) >> 24);
     return sums;
 }
 
 #endif
+
 #endif

@@ -1,7 +1,5 @@
 #include "tensor/kernels/finish.h"
 
-#include "tensor/kernels/math.h"
-
 INLINE void finish_row_as(ksk_activation kind, int64_t n, const float *sums, const float *bias,
                           const float *residual, float *y)
 {

@@ -7,13 +7,13 @@
 #define KSK_TENSOR_KERNELS_PRODUCT_FLOAT_H
 
 #include "tensor/kernels/finish.h"
-#include "tensor/kernels/tiles.h"
 
-/* sums [rows][panels * PANEL] = rows of a times `panels` neighbouring panels. */
+/* Rows of a times `panels` neighbouring panels. */
 INLINE void multiply_tile(const int rows, const int panels, int64_t k, ksk_left a,
-                          const ELEMENT *packed, float *sums)
+                          const ELEMENT *packed, const tile_end *end)
 {
     vfloat sum[TALLEST][2 * WIDEST] = {{{0}}};
+    expect_tile(rows, panels, end);
     const int64_t panel_size = k * PANEL;
     const float *left = a.data;
 #pragma GCC unroll 2
@@ -32,19 +32,16 @@ INLINE void multiply_tile(const int rows, const int panels, int64_t k, ksk_left 
         left += a.column;
         packed += PANEL;
     }
-#pragma GCC unroll 16
-    for (int i = 0; i < rows; i++)
-#pragma GCC unroll 8
-        for (int j = 0; j < 2 * panels; j++)
-            store(sums + (i * 2 * panels + j) * LANES, sum[i][j]);
+    finish_tile(rows, 2 * panels, sum, end);
 }
 
-typedef void tile_kernel(int64_t k, ksk_left a, const ELEMENT *packed, float *sums);
+typedef void tile_kernel(int64_t k, ksk_left a, const ELEMENT *packed, const tile_end *end);
 
 #define TILE(rows, panels)                                                                         \
-    static void tile_##rows##x##panels(int64_t k, ksk_left a, const ELEMENT *packed, float *sums)  \
+    static void tile_##rows##x##panels(int64_t k, ksk_left a, const ELEMENT *packed,               \
+                                       const tile_end *end)                                        \
     {                                                                                              \
-        multiply_tile(rows, panels, k, a, packed, sums);                                           \
+        multiply_tile(rows, panels, k, a, packed, end);                                            \
     }
 EACH_TILE(TILE)
 #undef TILE
@@ -60,17 +57,15 @@ static void multiply_panels(int64_t m, int64_t n, int64_t k, ksk_left a, const E
                             int64_t first, int panels, const ksk_epilogue *epilogue, float *y,
                             int64_t y_stride)
 {
-    float sums[TALLEST * PANEL] __attribute__((aligned(64)));
     const int64_t column = first * PANEL;
     const int columns = (int)(n - column < panels * PANEL ? n - column : panels * PANEL);
     const int64_t tiles = tile_count(m);
     for (int64_t t = 0, row = 0; t < tiles; t++) {
         const int rows = tile_height(m, t);
         const ksk_left part = {a.data + row * a.row, a.row, a.column};
-        kernels[rows][panels](k, part, packed + first * k * PANEL, sums);
-        const ksk_epilogue end = epilogue_at(epilogue, row, column);
-        KERNEL(finish_f32)
-        (rows, columns, sums, panels * PANEL, &end, y + row * y_stride + column, y_stride);
+        const tile_end end = {epilogue_at(epilogue, row, column), y + row * y_stride + column,
+                              y_stride, columns};
+        kernels[rows][panels](k, part, packed + first * k * PANEL, &end);
         row += rows;
     }
 }

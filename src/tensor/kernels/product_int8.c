@@ -2,36 +2,41 @@
 
 #include "tensor/kernels/dot8.h"
 #include "tensor/kernels/finish.h"
-#include "tensor/kernels/tiles.h"
 
-/* Packed weights are [panels][k_padded / 4][PANEL][4]: four steps of k side by side, as dot8 takes
- * them. */
+/* A panel of packed weights is PANEL 32-bit sums and then [k_padded / 4][PANEL][4] bytes: four
+ * steps of k side by side, as dot8 takes them. dot8 wants rows of unsigned bytes, which are the
+ * signed ones and 128 more; each column's sum starts at what takes that away again. */
 static int64_t padded(int64_t k)
 {
     return (k + 3) / 4 * 4;
 }
 
+static int64_t panel_size(int64_t k)
+{
+    return PANEL * ((int64_t)sizeof(int32_t) + padded(k));
+}
+
 size_t KERNEL(pack_int8_size)(int64_t k, int64_t n)
 {
-    return (size_t)((n + PANEL - 1) / PANEL * PANEL * padded(k));
+    return (size_t)((n + PANEL - 1) / PANEL * panel_size(k));
 }
 
 /* --- quantising ------------------------------------------------------------------------------ */
 
-/* What a row's elements are multiplied with to lie within ±127, and the scale that undoes it. A row
- * with an infinity or a NaN gets the scale NaN, so that all it is multiplied into is NaN; a row too
- * small to divide by is taken for zeros. */
+/* What a row's elements are multiplied with to lie within ±steps, and the scale that undoes it. A
+ * row with an infinity or a NaN gets the scale NaN, so that all it is multiplied into is NaN; a row
+ * too small to divide by is taken for zeros. */
 typedef struct grid {
     float inverse, scale;
 } grid;
 
-static grid grid_of(float largest)
+static grid grid_of(float largest, float steps)
 {
     if (!isfinite(largest))
         return (grid){0, NAN};
     if (largest < 1e-30f)
         return (grid){0, 0};
-    return (grid){127.f / largest, largest / 127.f};
+    return (grid){steps / largest, largest / steps};
 }
 
 /* The largest magnitude; NaN or infinite when an element is. */
@@ -52,18 +57,18 @@ INLINE vint rounded(vfloat x)
     return (vint)(x + shift) - (vint)shift;
 }
 
-void KERNEL(quantize_rows)(int64_t m, int64_t k, const float *a, int64_t a_stride, int8_t *q,
-                           int64_t q_stride, float *row_scales)
+void KERNEL(quantize_rows)(int64_t m, int64_t k, const float *a, int64_t a_stride, int offset,
+                           int8_t *q, int64_t q_stride, float *row_scales)
 {
     typedef int8_t bytes __attribute__((vector_size(LANES)));
     for (int64_t i = 0; i < m; i++, a += a_stride, q += q_stride) {
-        const grid steps = grid_of(largest_magnitude(k, a));
+        const grid steps = grid_of(largest_magnitude(k, a), 127);
         row_scales[i] = steps.scale;
         for (int64_t p = 0; p < k; p += LANES) {
             const int64_t left = padded(k) - p;
             const vfloat x = load_upto(a + p, k - p);
             const vint whole = steps.inverse > 0 ? rounded(x * steps.inverse) : (vint){0};
-            const bytes narrow = __builtin_convertvector(whole, bytes);
+            const bytes narrow = __builtin_convertvector(whole + offset, bytes);
             memcpy(q + p, &narrow, (size_t)(left < LANES ? left : LANES));
         }
     }
@@ -79,32 +84,75 @@ static float column_magnitude(int64_t k, const float *b, int64_t row)
     return most + odd;
 }
 
+static void pack_column(int64_t k, const float *b, int64_t row, grid steps, int8_t *panel,
+                        int64_t place)
+{
+    int8_t *to = panel + PANEL * sizeof(int32_t) + place * 4;
+    int32_t sum = 0;
+    for (int64_t p = 0; p < k && steps.inverse > 0; p++) {
+        const int8_t whole = (int8_t)rintf(b[p * row] * steps.inverse);
+        to[p / 4 * 4 * PANEL + p % 4] = whole;
+        sum -= 128 * whole;
+    }
+    memcpy(panel + place * (int64_t)sizeof sum, &sum, sizeof sum);
+}
+
 void KERNEL(pack_int8)(int64_t k, int64_t n, const float *b, int64_t row, int64_t column,
                        void *packed, float *column_scales)
 {
-    int8_t *bytes = packed;
-    memset(bytes, 0, KERNEL(pack_int8_size)(k, n));
+    memset(packed, 0, KERNEL(pack_int8_size)(k, n));
     for (int64_t j = 0; j < n; j++) {
         const float *from = b + j * column;
-        int8_t *to = bytes + j / PANEL * PANEL * padded(k) + j % PANEL * 4;
-        const grid steps = grid_of(column_magnitude(k, from, row));
+        const grid steps = grid_of(column_magnitude(k, from, row), 63);
         column_scales[j] = steps.scale;
-        for (int64_t p = 0; p < k && steps.inverse > 0; p++)
-            to[p / 4 * 4 * PANEL + p % 4] = (int8_t)rintf(from[p * row] * steps.inverse);
+        pack_column(k, from, row, steps, (int8_t *)packed + j / PANEL * panel_size(k), j % PANEL);
     }
 }
 
 /* --- multiplying ----------------------------------------------------------------------------- */
 
-INLINE void multiply_tile(const int rows, const int panels, int64_t k, const int8_t *q,
-                          int64_t q_stride, const int8_t *packed, vint *sums)
+/* What turns the sums of a tile into floats. */
+typedef struct tile_scales {
+    const float *rows, *columns;
+} tile_scales;
+
+INLINE vfloat columns_of(const float *scales, int vector, const tile_end *end)
 {
-    vint sum[TALLEST][2 * WIDEST] = {{{0}}};
-    const int64_t panel_size = k * PANEL;
+    const int64_t left = end->columns - vector * LANES;
+    return left > 0 ? load_upto(scales + vector * LANES, left) : (vfloat){0};
+}
+
+INLINE void scale_tile(const int rows, const int vectors, vint sum[TALLEST][2 * WIDEST],
+                       const tile_scales *scales, const tile_end *end)
+{
+    vfloat scaled[TALLEST][2 * WIDEST];
+#pragma GCC unroll 8
+    for (int j = 0; j < vectors; j++) {
+        const vfloat columns = columns_of(scales->columns, j, end);
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++)
+            scaled[i][j] = __builtin_convertvector(sum[i][j], vfloat) * (columns * scales->rows[i]);
+    }
+    finish_tile(rows, vectors, scaled, end);
+}
+
+INLINE void multiply_tile(const int rows, const int panels, int64_t k, const int8_t *q,
+                          int64_t q_stride, const int8_t *packed, const tile_scales *scales,
+                          const tile_end *end)
+{
+    vint sum[TALLEST][2 * WIDEST];
+    const int64_t panel_bytes = panel_size(k);
+    expect_tile(rows, panels, end);
+#pragma GCC unroll 8
+    for (int j = 0; j < 2 * panels; j++)
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++)
+            sum[i][j] = *(const loose_int *)(packed + j / 2 * panel_bytes + j % 2 * 4 * LANES);
+    packed += PANEL * sizeof(int32_t);
     for (int64_t p = 0; p < k; p += 4) {
 #pragma GCC unroll 4
         for (int j = 0; j < panels; j++) {
-            const int8_t *row = packed + j * panel_size + p * PANEL;
+            const int8_t *row = packed + j * panel_bytes + p * PANEL;
             const vint low = *(const loose_int *)row;
             const vint high = *(const loose_int *)(row + 4 * LANES);
 #pragma GCC unroll 16
@@ -116,21 +164,18 @@ INLINE void multiply_tile(const int rows, const int panels, int64_t k, const int
             }
         }
     }
-#pragma GCC unroll 16
-    for (int i = 0; i < rows; i++)
-#pragma GCC unroll 8
-        for (int j = 0; j < 2 * panels; j++)
-            sums[i * 2 * panels + j] = sum[i][j];
+    scale_tile(rows, 2 * panels, sum, scales, end);
 }
 
 typedef void tile_kernel(int64_t k, const int8_t *q, int64_t q_stride, const int8_t *packed,
-                         vint *sums);
+                         const tile_scales *scales, const tile_end *end);
 
 #define TILE(rows, panels)                                                                         \
     static void tile_##rows##x##panels(int64_t k, const int8_t *q, int64_t q_stride,               \
-                                       const int8_t *packed, vint *sums)                           \
+                                       const int8_t *packed, const tile_scales *scales,            \
+                                       const tile_end *end)                                        \
     {                                                                                              \
-        multiply_tile(rows, panels, k, q, q_stride, packed, sums);                                 \
+        multiply_tile(rows, panels, k, q, q_stride, packed, scales, end);                          \
     }
 EACH_TILE(TILE)
 #undef TILE
@@ -146,22 +191,19 @@ void KERNEL(product_int8)(int64_t m, int64_t n, int64_t k, const int8_t *q, int6
                           int64_t first, int64_t last, const ksk_epilogue *epilogue, float *y,
                           int64_t y_stride)
 {
-    vint sums[TALLEST * 2];
-    const int8_t *weights = packed;
     const int64_t steps = padded(k), tiles = tile_count(m);
     const int together = panels_together(m);
     for (int64_t panel = first; panel < last;) {
         const int panels = last - panel >= together ? together : 1;
         const int64_t column = panel * PANEL;
         const int columns = (int)(n - column < panels * PANEL ? n - column : panels * PANEL);
+        const int8_t *weights = (const int8_t *)packed + panel * panel_size(k);
         for (int64_t t = 0, row = 0; t < tiles; t++) {
             const int rows = tile_height(m, t);
-            kernels[rows][panels](steps, q + row * q_stride, q_stride, weights + column * steps,
-                                  sums);
-            const ksk_epilogue end = epilogue_at(epilogue, row, column);
-            KERNEL(finish_int8)
-            (rows, columns, (const int32_t *)sums, panels * PANEL, row_scales + row,
-             column_scales + column, &end, y + row * y_stride + column, y_stride);
+            const tile_scales scales = {row_scales + row, column_scales + column};
+            const tile_end end = {epilogue_at(epilogue, row, column), y + row * y_stride + column,
+                                  y_stride, columns};
+            kernels[rows][panels](steps, q + row * q_stride, q_stride, weights, &scales, &end);
             row += rows;
         }
         panel += panels;
