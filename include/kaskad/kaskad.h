@@ -167,6 +167,38 @@ KSK_API bool ksk_metric_chrf(int count, const char *const *hypotheses, int refer
                              const ksk_metric_options *options, ksk_metric_result *result,
                              ksk_error *err);
 
+typedef enum ksk_metric { KSK_METRIC_BLEU, KSK_METRIC_CHRF } ksk_metric;
+
+typedef struct ksk_compare_options {
+    ksk_metric metric;                 /* KSK_METRIC_BLEU */
+    const ksk_metric_options *scoring; /* NULL: the defaults */
+    int resamples;                     /* 1000; 40 to 1,000,000 */
+    uint64_t seed;                     /* 0 */
+} ksk_compare_options;
+KSK_API ksk_compare_options ksk_compare_defaults(void);
+
+/* A score with the mean over resamples, and half the width of the interval that holds 95 % of them.
+ */
+typedef struct ksk_estimate {
+    double score, mean, interval;
+} ksk_estimate;
+
+typedef struct ksk_comparison {
+    ksk_estimate system, baseline;
+    double low, high; /* 95 % of the resampled differences, system minus baseline, lie between */
+    double p_value;   /* of a difference at least as large if the systems were equally good */
+} ksk_comparison;
+
+/* Is one text better than another, or was it luck? Paired bootstrap resampling (Koehn 2004,
+ * "Statistical Significance Tests for Machine Translation Evaluation"), as sacreBLEU's --paired-bs
+ * does it, with random numbers of our own. `options` may be NULL. Errors: BAD_ARGUMENT,
+ * OUT_OF_MEMORY. */
+KSK_API bool ksk_metric_compare(int count, const char *const *hypotheses,
+                                const char *const *baseline, int reference_count,
+                                const char *const *const *references,
+                                const ksk_compare_options *options, ksk_comparison *result,
+                                ksk_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -15,6 +15,9 @@ typedef struct settings {
     int width;
     bool is_bleu;
     char name[16];
+    const char *baseline;
+    int resamples;
+    uint64_t seed;
 } settings;
 
 static const char tokenizers[] = "13a|none";
@@ -32,6 +35,11 @@ static bool parse(int argc, char **argv, settings *s, int *status)
         KSK_FLAG("json", 0, "JSON instead of text", &s->json),
         KSK_FLAG("lowercase", 0, "compare in lower case", &m->lowercase),
         KSK_INT("width", 'w', "N", "decimals of the scores (2)", &s->width, 0, 9),
+        KSK_HEADING("Comparison (paired bootstrap resampling)"),
+        KSK_TEXT("baseline", 0, "FILE", "another system's output, to compare with", &s->baseline),
+        KSK_INT("resamples", 0, "N", "how often lines are drawn (1000)", &s->resamples, 40,
+                1000000),
+        KSK_UINT64("seed", 0, "N", "the same seed draws the same lines (0)", &s->seed),
         KSK_HEADING("BLEU"),
         KSK_CHOICE("tokenize", 0, tokenizers, "how words are cut (13a)", &s->tokenizer),
         KSK_CHOICE("smooth", 0, smoothings, "precisions without a match (exp)", &s->smoothing),
@@ -50,6 +58,10 @@ static bool parse(int argc, char **argv, settings *s, int *status)
         return false;
     }
     s->is_bleu = !strcmp(rest.at[0], "bleu");
+    if (s->baseline && s->sentence) {
+        ksk_complain("--baseline compares whole texts; it does not go with --sentence");
+        return false;
+    }
     for (int i = 1; i < rest.count; i++) { /* -r REF REF … */
         if (s->references.count == KSK_MOST_TEXTS) {
             ksk_complain("there may be %d references at most", KSK_MOST_TEXTS);
@@ -110,27 +122,31 @@ static void print_json(const settings *s, const ksk_metric_result *result, int l
 }
 
 typedef struct texts {
-    char **hypotheses, **references[KSK_MOST_TEXTS];
-    int count, reference_counts[KSK_MOST_TEXTS];
+    char **hypotheses, **baseline, **references[KSK_MOST_TEXTS];
+    int count, baseline_count, reference_counts[KSK_MOST_TEXTS];
 } texts;
+
+/* A file that must have as many lines as the standard input. */
+static bool read_beside(const texts *t, const char *path, char ***lines, int *count)
+{
+    *lines = ksk_lines_read_all(path, count);
+    if (!*lines)
+        return false;
+    if (*count == t->count)
+        return true;
+    ksk_complain("%s has %d lines, but the standard input has %d", path, *count, t->count);
+    return false;
+}
 
 static bool read_texts(const settings *s, texts *t)
 {
     t->hypotheses = ksk_lines_read_all("-", &t->count);
     if (!t->hypotheses)
         return false;
-    for (int r = 0; r < s->references.count; r++) {
-        int *count = &t->reference_counts[r];
-        t->references[r] = ksk_lines_read_all(s->references.at[r], count);
-        if (!t->references[r])
+    for (int r = 0; r < s->references.count; r++)
+        if (!read_beside(t, s->references.at[r], &t->references[r], &t->reference_counts[r]))
             return false;
-        if (*count != t->count) {
-            ksk_complain("%s has %d lines, but the standard input has %d", s->references.at[r],
-                         *count, t->count);
-            return false;
-        }
-    }
-    return true;
+    return !s->baseline || read_beside(t, s->baseline, &t->baseline, &t->baseline_count);
 }
 
 /* Scores `count` lines from `first` on. */
@@ -166,9 +182,86 @@ static bool print_scores(const settings *s, const texts *t)
     return true;
 }
 
+/* --- against a baseline ----------------------------------------------------------------------- */
+
+static void print_estimate(const settings *s, const char *who, const ksk_estimate *estimate)
+{
+    printf("%-8s = %.*f (mean %.*f, 95 %%: +- %.*f)\n", who, s->width, estimate->score, s->width,
+           estimate->mean, s->width, estimate->interval);
+}
+
+static void print_comparison(const settings *s, const ksk_metric_result *signed_by,
+                             const ksk_comparison *c)
+{
+    printf("%s|%s\npaired bootstrap, %d resamples, seed %llu\n", s->name, signed_by->signature,
+           s->resamples, (unsigned long long)s->seed);
+    print_estimate(s, "system", &c->system);
+    print_estimate(s, "baseline", &c->baseline);
+    printf("system - baseline = %+.*f (95 %%: %+.*f to %+.*f), p = %.4f\n", s->width,
+           c->system.score - c->baseline.score, s->width, c->low, s->width, c->high, c->p_value);
+}
+
+static void print_estimate_json(const char *who, const ksk_estimate *estimate)
+{
+    ksk_json_name(who, false);
+    putchar('{');
+    ksk_json_name("score", true);
+    ksk_json_number(estimate->score);
+    ksk_json_name("mean", false);
+    ksk_json_number(estimate->mean);
+    ksk_json_name("interval", false);
+    ksk_json_number(estimate->interval);
+    putchar('}');
+}
+
+static void print_comparison_json(const settings *s, const ksk_metric_result *signed_by,
+                                  const ksk_comparison *c)
+{
+    putchar('{');
+    ksk_json_name("name", true);
+    ksk_json_text(s->name);
+    ksk_json_name("signature", false);
+    ksk_json_text(signed_by->signature);
+    ksk_json_name("resamples", false);
+    ksk_json_integer(s->resamples);
+    print_estimate_json("system", &c->system);
+    print_estimate_json("baseline", &c->baseline);
+    ksk_json_name("difference", false);
+    ksk_json_number(c->system.score - c->baseline.score);
+    ksk_json_name("low", false);
+    ksk_json_number(c->low);
+    ksk_json_name("high", false);
+    ksk_json_number(c->high);
+    ksk_json_name("p_value", false);
+    ksk_json_number(c->p_value);
+    puts("}");
+}
+
+static bool compare(const settings *s, const texts *t)
+{
+    const ksk_compare_options options = {.metric = s->is_bleu ? KSK_METRIC_BLEU : KSK_METRIC_CHRF,
+                                         .scoring = &s->metric,
+                                         .resamples = s->resamples,
+                                         .seed = s->seed};
+    const char *const *references[KSK_MOST_TEXTS];
+    for (int r = 0; r < s->references.count; r++)
+        references[r] = (const char *const *)t->references[r];
+    ksk_metric_result result; /* for its signature */
+    ksk_comparison comparison;
+    ksk_error err = {0};
+    if (!measure(s, t, 0, t->count, &result))
+        return false;
+    if (!ksk_metric_compare(t->count, (const char *const *)t->hypotheses,
+                            (const char *const *)t->baseline, s->references.count, references,
+                            &options, &comparison, &err))
+        return !ksk_complain("%s", err.message);
+    (s->json ? print_comparison_json : print_comparison)(s, &result, &comparison);
+    return true;
+}
+
 static int run(int argc, char **argv)
 {
-    settings s = {.metric = ksk_metric_defaults(), .width = 2};
+    settings s = {.metric = ksk_metric_defaults(), .width = 2, .resamples = 1000};
     int status;
     if (!parse(argc, argv, &s, &status))
         return status;
@@ -177,9 +270,10 @@ static int run(int argc, char **argv)
     else
         snprintf(s.name, sizeof s.name, "chrF%d%.*s", s.metric.beta, s.metric.word_order, "++++");
     texts t = {0};
-    bool ok = read_texts(&s, &t) && print_scores(&s, &t);
+    bool ok = read_texts(&s, &t) && (s.baseline ? compare : print_scores)(&s, &t);
     ok = ksk_flush_output() && ok;
     ksk_lines_free_all(t.hypotheses, t.count);
+    ksk_lines_free_all(t.baseline, t.baseline_count);
     for (int r = 0; r < s.references.count; r++)
         ksk_lines_free_all(t.references[r], t.reference_counts[r]);
     return ok ? KSK_EXIT_OK : KSK_EXIT_FAILURE;

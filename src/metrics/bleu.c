@@ -109,6 +109,14 @@ static bool add_segment(ksk_segment *segment, int line, const char *hypothesis, 
     return true;
 }
 
+static bool add_line(ksk_segment *segment, int line, const char *hypothesis, int reference_count,
+                     const char *const *const *references, const ksk_metric_options *options,
+                     int64_t *sums)
+{
+    return add_segment(segment, line, hypothesis, reference_count, references, options,
+                       (statistics *)sums);
+}
+
 static double brevity_penalty(int64_t hypothesis, int64_t reference)
 {
     if (hypothesis >= reference)
@@ -158,26 +166,42 @@ static void finish(const statistics *sums, smoothing smooth, bool effective_orde
     result->score = result->brevity_penalty * exp(sum / orders);
 }
 
+static bool check_options(const ksk_metric_options *options, ksk_error *err)
+{
+    static const char *const tokenizers[] = {"13a", "none"};
+    if (find_name(smoothing_names, 4, options->smoothing) < 0)
+        return ksk_fail(err, KSK_BAD_ARGUMENT,
+                        "BLEU knows the smoothings exp, floor, add-k and none, not '%s'",
+                        options->smoothing ? options->smoothing : "");
+    if (find_name(tokenizers, 2, options->tokenizer) < 0)
+        return ksk_fail(err, KSK_BAD_ARGUMENT, "BLEU knows the tokenizers 13a and none, not '%s'",
+                        options->tokenizer ? options->tokenizer : "");
+    return true;
+}
+
+static double score(const int64_t *sums, const ksk_metric_options *options)
+{
+    ksk_metric_result result = {0};
+    finish((const statistics *)sums, (smoothing)find_name(smoothing_names, 4, options->smoothing),
+           options->effective_order, &result);
+    return result.score;
+}
+
+const ksk_metric_rules ksk_bleu_rules = {sizeof(statistics) / sizeof(int64_t), check_options,
+                                         add_line, score};
+
 bool ksk_metric_bleu(int count, const char *const *hypotheses, int reference_count,
                      const char *const *const *references, const ksk_metric_options *options,
                      ksk_metric_result *result, ksk_error *err)
 {
-    static const char *const tokenizers[] = {"13a", "none"};
     const ksk_metric_options defaults = ksk_metric_defaults();
     const ksk_metric_options *o = options ? options : &defaults;
-    const int smooth = find_name(smoothing_names, 4, o->smoothing);
 
     *result = (ksk_metric_result){0};
-    if (!ksk_metric_check(count, hypotheses, reference_count, references, err))
+    if (!ksk_metric_check(count, hypotheses, reference_count, references, err) ||
+        !check_options(o, err))
         return false;
-    if (smooth < 0)
-        return ksk_fail(err, KSK_BAD_ARGUMENT,
-                        "BLEU knows the smoothings exp, floor, add-k and none, not '%s'",
-                        o->smoothing ? o->smoothing : "");
-    if (find_name(tokenizers, 2, o->tokenizer) < 0)
-        return ksk_fail(err, KSK_BAD_ARGUMENT, "BLEU knows the tokenizers 13a and none, not '%s'",
-                        o->tokenizer ? o->tokenizer : "");
-
+    const int smooth = find_name(smoothing_names, 4, o->smoothing);
     statistics sums = {0};
     ksk_segment segment = {0};
     bool ok = true;

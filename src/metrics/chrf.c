@@ -149,6 +149,20 @@ static bool add_segment(ksk_segment *segment, int line, const char *hypothesis, 
     return true;
 }
 
+static bool add_line(ksk_segment *segment, int line, const char *hypothesis, int reference_count,
+                     const char *const *const *references, const ksk_metric_options *options,
+                     int64_t *sums)
+{
+    return add_segment(segment, line, hypothesis, reference_count, references, options,
+                       (statistics *)sums);
+}
+
+static double score(const int64_t *sums, const ksk_metric_options *options)
+{
+    return f_score((const statistics *)sums, options->character_order + options->word_order,
+                   options->beta);
+}
+
 static bool check_options(const ksk_metric_options *options, ksk_error *err)
 {
     if (options->character_order < 1 || options->character_order > CHARACTER_ORDERS)
@@ -161,6 +175,9 @@ static bool check_options(const ksk_metric_options *options, ksk_error *err)
         return ksk_fail(err, KSK_BAD_ARGUMENT, "chrF's beta is 1 to 100, not %d", options->beta);
     return true;
 }
+
+const ksk_metric_rules ksk_chrf_rules = {sizeof(statistics) / sizeof(int64_t), check_options,
+                                         add_line, score};
 
 bool ksk_metric_chrf(int count, const char *const *hypotheses, int reference_count,
                      const char *const *const *references, const ksk_metric_options *options,

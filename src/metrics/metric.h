@@ -21,4 +21,20 @@ typedef struct ksk_segment {
 
 void ksk_segment_free(ksk_segment *segment);
 
+/* A metric as sums over lines: what a resample of them needs. */
+typedef struct ksk_metric_rules {
+    size_t numbers; /* that a line adds to */
+
+    bool (*check)(const ksk_metric_options *options, ksk_error *err);
+
+    /* Adds the line to sums [numbers]; false when memory runs out. */
+    bool (*add)(ksk_segment *segment, int line, const char *hypothesis, int reference_count,
+                const char *const *const *references, const ksk_metric_options *options,
+                int64_t *sums);
+
+    double (*score)(const int64_t *sums, const ksk_metric_options *options);
+} ksk_metric_rules;
+
+extern const ksk_metric_rules ksk_bleu_rules, ksk_chrf_rules;
+
 #endif

@@ -30,7 +30,7 @@ static double best_time(ksk_pool *pool, void (*job)(void *context, int slice), v
     return best;
 }
 
-static volatile float sink; /* keeps what is only timed from being left out */
+static _Thread_local volatile float sink; /* keeps what is only timed from being left out */
 
 /* --- loops --------------------------------------------------------------------------------------
  *

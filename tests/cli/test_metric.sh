@@ -36,7 +36,20 @@ check "JSON" "$(metric bleu --json -r "$work/ref" | cut -d, -f1-3)" \
 check "carriage returns do not count" "$(sed 's/$/\r/' "$work/hyp" | "$program" metric bleu -r "$work/ref")" \
     "$(metric bleu -r "$work/ref")"
 
+# --- a comparison ---
+tail -n 1 "$work/hyp" | cat <(head -n 2 "$work/ref") - >"$work/base"
+compared=$(metric bleu -r "$work/ref" --baseline "$work/base" --seed 3)
+check "comparison: scores" "$(cut -d'(' -f1 <<<"$compared" | sed -n '3,5p')" "system   = 60.05 
+baseline = $(<"$work/base" "$program" metric bleu -r "$work/ref" | grep -oE '= [0-9.]+' | cut -c3-7 | head -n 1) 
+system - baseline = $(awk '/^system  /{s=$3} /^baseline/{b=$3} END{printf "%+.2f", s-b}' <<<"$compared") "
+check "comparison: the same again" "$(metric bleu -r "$work/ref" --baseline "$work/base" --seed 3)" "$compared"
+check_has "comparison: how" "$compared" "paired bootstrap, 1000 resamples, seed 3"
+check_has "comparison: JSON" "$(metric chrf -r "$work/ref" --baseline "$work/base" --resamples 50 --json)" \
+    '"resamples": 50, "system": {"score": 70.498'
+check_exit "comparison by line" 2 metric bleu -r "$work/ref" --baseline "$work/base" --sentence
+
 head -n 2 "$work/ref" >"$work/short"
+check_exit "short baseline" 1 metric bleu -r "$work/ref" --baseline "$work/short"
 check_exit "too few lines" 1 metric bleu -r "$work/short"
 check_has "too few lines named" "$(<"$work/err")" "$work/short has 2 lines, but the standard input has 3"
 check_exit "no reference file" 1 metric bleu -r "$work/none"
