@@ -202,6 +202,11 @@ bool ksk_file_replace(const char *path, bool (*fill)(void *context, ksk_file_wri
     return well && sync_directory(path, err);
 }
 
+bool ksk_file_move(const char *from, const char *to, ksk_error *err)
+{
+    return rename(from, to) == 0 ? sync_directory(to, err) : fail_errno(err, "replace", to);
+}
+
 /* --- directories and copies ------------------------------------------------------------------ */
 
 static bool make_one(const char *path, ksk_error *err)

@@ -21,6 +21,9 @@ bool ksk_file_put(ksk_file_writer *writer, const void *bytes, size_t size, ksk_e
 bool ksk_file_replace(const char *path, bool (*fill)(void *context, ksk_file_writer *, ksk_error *),
                       void *context, ksk_error *err);
 
+/* Renames, replacing what has the name, and fsyncs the directory. */
+bool ksk_file_move(const char *from, const char *to, ksk_error *err);
+
 /* The directory, made with its parents where missing. */
 bool ksk_directory_make(const char *path, ksk_error *err);
 

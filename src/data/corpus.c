@@ -47,13 +47,8 @@ static bool is_blank(const char *text)
     return text[strspn(text, " \t")] == '\0';
 }
 
-/* `reader` is at the line that a complaint names. */
-static bool add_pair(ksk_corpus *corpus, const ksk_line_reader *reader, const char *source,
-                     const char *target, ksk_error *err)
+static bool append(ksk_corpus *corpus, const char *source, const char *target, ksk_error *err)
 {
-    if (is_blank(source) || is_blank(target))
-        return fail_pair(reader, is_blank(source) ? "the source is empty" : "the target is empty",
-                         err);
     if (!ksk_grow(&corpus->lines, &corpus->line_capacity, corpus->count + 1,
                   sizeof *corpus->lines) ||
         !add_text(corpus, source, strlen(source), &corpus->lines[corpus->count][0]) ||
@@ -61,6 +56,16 @@ static bool add_pair(ksk_corpus *corpus, const ksk_line_reader *reader, const ch
         return ksk_fail_memory(err);
     corpus->count++;
     return true;
+}
+
+/* `reader` is at the line that a complaint names. */
+static bool add_pair(ksk_corpus *corpus, const ksk_line_reader *reader, const char *source,
+                     const char *target, ksk_error *err)
+{
+    if (is_blank(source) || is_blank(target))
+        return fail_pair(reader, is_blank(source) ? "the source is empty" : "the target is empty",
+                         err);
+    return append(corpus, source, target, err);
 }
 
 static bool room_left(const ksk_corpus *corpus, int64_t limit)
@@ -121,6 +126,31 @@ bool ksk_corpus_read(const char *source, const char *target, int64_t limit, ksk_
     ksk_line_reader_close(second);
     return ok && (corpus->count > 0 ||
                   ksk_fail(err, KSK_BAD_FORMAT, "%s holds no sentence pair", source));
+}
+
+static bool add_source(ksk_corpus *corpus, const ksk_line_reader *reader, const char *source,
+                       ksk_error *err)
+{
+    if (is_blank(source) || strchr(source, '\t'))
+        return fail_pair(reader, is_blank(source) ? "the source is empty" : "a tab in a source",
+                         err);
+    return append(corpus, source, "", err);
+}
+
+bool ksk_corpus_read_sources(const char *path, int64_t limit, ksk_corpus *corpus, ksk_error *err)
+{
+    ksk_error problem = {0};
+    size_t length;
+    const char *line;
+    ksk_line_reader *reader = ksk_line_reader_open(path, err);
+    bool ok = reader != NULL;
+    while (ok && room_left(corpus, limit) &&
+           (line = ksk_line_reader_next(reader, &length, &problem)))
+        ok = add_source(corpus, reader, line, err);
+    if (ok && problem.status != KSK_OK)
+        ok = ksk_fail(err, problem.status, "%s", problem.message);
+    ksk_line_reader_close(reader);
+    return ok && (corpus->count > 0 || ksk_fail(err, KSK_BAD_FORMAT, "%s holds no sentence", path));
 }
 
 /* --- ids ----------------------------------------------------------------------------------------

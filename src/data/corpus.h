@@ -24,6 +24,9 @@ typedef struct ksk_corpus {
  * all), BAD_FILE, OUT_OF_MEMORY. Clear it also after a failure. */
 bool ksk_corpus_read(const char *source, const char *target, int64_t limit, ksk_corpus *corpus,
                      ksk_error *err);
+
+/* The same from a file of sources alone, one a line; the targets are "". */
+bool ksk_corpus_read_sources(const char *path, int64_t limit, ksk_corpus *corpus, ksk_error *err);
 void ksk_corpus_clear(ksk_corpus *corpus);
 
 const char *ksk_corpus_source(const ksk_corpus *corpus, size_t pair);

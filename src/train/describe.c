@@ -8,7 +8,6 @@
 #include "api/model.h"
 #include "base/file.h"
 #include "base/string.h"
-#include "data/digest.h"
 #include "io/json.h"
 #include "kaskad/kaskad.h"
 
@@ -79,6 +78,18 @@ bool ksk_describe_same_data(json_t *data, const char *directory, ksk_error *err)
     json_decref(run);
     ksk_free(file);
     return same;
+}
+
+bool ksk_describe_weights(const char *checkpoint, ksk_digest *digest, ksk_error *err)
+{
+    char *whole = ksk_path(checkpoint, "model.safetensors");
+    char *index = ksk_path(checkpoint, "model.safetensors.index.json");
+    const bool ok = whole && index
+                        ? ksk_digest_file(access(whole, F_OK) == 0 ? whole : index, digest, err)
+                        : ksk_fail_memory(err);
+    ksk_free(whole);
+    ksk_free(index);
+    return ok;
 }
 
 /* --- the run ------------------------------------------------------------------------------------

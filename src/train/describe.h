@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "data/digest.h"
 #include "train/recipe.h"
 #include "train/setup.h"
 
@@ -17,6 +18,10 @@ json_t *ksk_describe_data(const ksk_recipe *recipe, ksk_error *err);
 /* Writes run.json: versions, machine, seed, digests. Errors: BAD_FILE, OUT_OF_MEMORY. */
 bool ksk_describe_run(const ksk_recipe *recipe, const ksk_setup *setup, json_t *data,
                       const char *directory, ksk_error *err);
+
+/* The digest of a checkpoint's model.safetensors, or of the index where its tensors are in several
+ * files. Errors: BAD_FILE, OUT_OF_MEMORY. */
+bool ksk_describe_weights(const char *checkpoint, ksk_digest *digest, ksk_error *err);
 
 /* BAD_ARGUMENT when run.json names other digests than `data`. */
 bool ksk_describe_same_data(json_t *data, const char *directory, ksk_error *err);
