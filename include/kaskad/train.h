@@ -52,9 +52,11 @@ KSK_API char *ksk_recipe_print(const ksk_recipe *recipe);
 
 /* Where a run is. */
 typedef struct ksk_train_progress {
-    const char *stage; /* "vocabulary", "encoding", "training", "evaluating", "averaging" */
-    bool evaluated;    /* the dev numbers are new */
-    bool ended;        /* the model is written; the dev numbers are its own */
+    const char *
+        stage; /* "vocabulary", "encoding", "initialising", "training", "evaluating", "averaging" */
+    const char *note; /* something to say once, or NULL */
+    bool evaluated;   /* the dev numbers are new */
+    bool ended;       /* the model is written; the dev numbers are its own */
     int64_t update, epoch;
     double loss;      /* nats a target token, smoothing included, over the last updates */
     double rate;      /* learning rate */

@@ -103,6 +103,10 @@ static bool watch(void *context, const ksk_train_progress *p)
 {
     screen *s = context;
     if (!s->quiet) {
+        if (p->note) {
+            close_line(s);
+            fprintf(stderr, "%s\n", p->note);
+        }
         if (p->evaluated)
             show_evaluation(s, p);
         show_stage(s, p);

@@ -8,6 +8,7 @@
 #include "api/model.h"
 #include "base/file.h"
 #include "base/string.h"
+#include "io/checkpoint.h"
 #include "io/json.h"
 #include "kaskad/kaskad.h"
 
@@ -111,6 +112,16 @@ static void find_processor(char *name, size_t size)
         fclose(file);
 }
 
+/* The checkpoint that the weights come from. */
+static bool add_parent(json_t *run, const ksk_setup *setup)
+{
+    return !setup->inherited ||
+           json_object_set_new(run, "init_from",
+                               json_pack("{s:O, s:O}", "checkpoint",
+                                         json_object_get(setup->inherited, "checkpoint"), "weights",
+                                         json_object_get(setup->inherited, "weights"))) == 0;
+}
+
 bool ksk_describe_run(const ksk_recipe *recipe, const ksk_setup *setup, json_t *data,
                       const char *directory, ksk_error *err)
 {
@@ -128,7 +139,8 @@ bool ksk_describe_run(const ksk_recipe *recipe, const ksk_setup *setup, json_t *
         "target_tokens", (json_int_t)setup->train.target_tokens, "dev",
         (json_int_t)setup->dev.count, "model", "vocabulary", ksk_tokenizer_size(setup->tokenizer),
         "parameters", (json_int_t)ksk_module_parameters(setup->module));
-    const bool ok = run ? ksk_json_write(directory, "run.json", run, err) : ksk_fail_memory(err);
+    const bool ok = run && add_parent(run, setup) ? ksk_json_write(directory, "run.json", run, err)
+                                                  : ksk_fail_memory(err);
     json_decref(run);
     return ok;
 }
@@ -136,16 +148,28 @@ bool ksk_describe_run(const ksk_recipe *recipe, const ksk_setup *setup, json_t *
 /* --- the model ----------------------------------------------------------------------------------
  */
 
-/* The id of <s> in a vocabulary that ksk_sentencepiece_train learned; another tokenizer need not
- * have one, and targets start with the padding token, as Marian has it. */
-static int start_id(const ksk_recipe *recipe, const ksk_tokenizer *tokenizer)
+/* What targets start with: as in the checkpoint that the weights come from; <s> in a vocabulary
+ * that ksk_sentencepiece_train learned; another tokenizer need not have one, and it is the padding
+ * token, as Marian has it. */
+static bool find_start(const ksk_recipe *recipe, const ksk_tokenizer *tokenizer, int *start,
+                       ksk_error *err)
 {
-    return recipe->tokenizer ? (int)ksk_tokenizer_pad_id(tokenizer) : 1;
+    *start = recipe->tokenizer ? (int)ksk_tokenizer_pad_id(tokenizer) : 1;
+    if (!recipe->init_from)
+        return true;
+    ksk_config *config = ksk_config_load(recipe->init_from, "config.json", err);
+    if (!config)
+        return false;
+    *start = ksk_config_int(config, "decoder_start_token_id", *start, 0,
+                            ksk_tokenizer_size(tokenizer) - 1);
+    const bool ok = ksk_config_ok(config, err);
+    ksk_config_free(config);
+    return ok;
 }
 
-static json_t *pack_marian(const ksk_recipe *r, const ksk_tokenizer *tokenizer)
+static json_t *pack_marian(const ksk_recipe *r, const ksk_tokenizer *tokenizer, int start)
 {
-    const int size = ksk_tokenizer_size(tokenizer), start = start_id(r, tokenizer);
+    const int size = ksk_tokenizer_size(tokenizer);
     return json_pack(
         "{s:s, s:[s], s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:i, s:i, s:I, s:b, s:b, s:b, s:b, "
         "s:b, s:b, s:b, s:b, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:s}",
@@ -165,9 +189,9 @@ static json_t *pack_marian(const ksk_recipe *r, const ksk_tokenizer *tokenizer)
 }
 
 /* NULL when memory runs out. */
-static json_t *pack_config(const ksk_recipe *r, const ksk_tokenizer *tokenizer)
+static json_t *pack_config(const ksk_recipe *r, const ksk_tokenizer *tokenizer, int start)
 {
-    json_t *config = pack_marian(r, tokenizer);
+    json_t *config = pack_marian(r, tokenizer, start);
     if (!config || !r->markov_order)
         return config;
     if (json_object_set_new(config, "model_type", json_string("kaskad-markov")) == 0 &&
@@ -177,9 +201,9 @@ static json_t *pack_config(const ksk_recipe *r, const ksk_tokenizer *tokenizer)
     return NULL;
 }
 
-static json_t *pack_generation(const ksk_recipe *r, const ksk_tokenizer *tokenizer)
+static json_t *pack_generation(const ksk_recipe *r, const ksk_tokenizer *tokenizer, int start)
 {
-    const int pad = (int)ksk_tokenizer_pad_id(tokenizer), start = start_id(r, tokenizer);
+    const int pad = (int)ksk_tokenizer_pad_id(tokenizer);
     return json_pack("{s:I, s:I, s:i, s:i, s:i, s:i, s:[[i]]}", "num_beams", (json_int_t)r->beam,
                      "max_length", (json_int_t)r->max_positions, "bos_token_id", start,
                      "eos_token_id", (int)ksk_tokenizer_end_id(tokenizer), "pad_token_id", pad,
@@ -196,9 +220,11 @@ static bool write_object(const char *directory, const char *name, json_t *object
 bool ksk_describe_model(const ksk_recipe *recipe, const ksk_tokenizer *tokenizer,
                         const char *directory, ksk_error *err)
 {
-    return write_object(directory, "config.json", pack_config(recipe, tokenizer), err) &&
-           write_object(directory, "generation_config.json", pack_generation(recipe, tokenizer),
-                        err);
+    int start;
+    return find_start(recipe, tokenizer, &start, err) &&
+           write_object(directory, "config.json", pack_config(recipe, tokenizer, start), err) &&
+           write_object(directory, "generation_config.json",
+                        pack_generation(recipe, tokenizer, start), err);
 }
 
 /* --- the proof ----------------------------------------------------------------------------------

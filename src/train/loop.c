@@ -14,6 +14,7 @@
 #include "train/curve.h"
 #include "train/describe.h"
 #include "train/evaluate.h"
+#include "train/inherit.h"
 #include "train/log.h"
 #include "train/position.h"
 #include "train/setup.h"
@@ -440,16 +441,32 @@ static bool restore(run *r, ksk_error *err)
     return true;
 }
 
+/* Which weights come from elsewhere: all of it to the log, the short of it to whoever watches. */
+static bool tell_inherited(run *r, ksk_error *err)
+{
+    if (!r->setup.inherited)
+        return true;
+    char *note = ksk_inherit_summary(r->setup.inherited, err);
+    if (!note)
+        return false;
+    r->progress.note = note;
+    watch(r, "initialising");
+    r->progress.note = NULL;
+    ksk_free(note);
+    return ksk_log_write(r->log, json_incref(r->setup.inherited), err);
+}
+
 /* A fresh run's log begins with what it trains; a resumed one's goes on where it was saved. */
 static bool open_log(run *r, bool fresh, ksk_error *err)
 {
     r->log = ksk_log_open(r->log_path, r->at.log_length, err);
     return r->log &&
-           (!fresh || ksk_log_write(r->log,
-                                    json_pack("{s:s, s:I, s:I}", "event", "start", "pairs",
-                                              (json_int_t)r->setup.train.count, "parameters",
-                                              (json_int_t)ksk_module_parameters(r->setup.module)),
-                                    err));
+           (!fresh || (ksk_log_write(r->log,
+                                     json_pack("{s:s, s:I, s:I}", "event", "start", "pairs",
+                                               (json_int_t)r->setup.train.count, "parameters",
+                                               (json_int_t)ksk_module_parameters(r->setup.module)),
+                                     err) &&
+                       tell_inherited(r, err)));
 }
 
 static bool begin(run *r, ksk_error *err)

@@ -65,7 +65,10 @@ static const key keys[] = {
     TEXT(source_language, "CODE", "", "said in tokenizer_config.json"),
     TEXT(target_language, "CODE", "", "said in tokenizer_config.json"),
 
-    PATH(tokenizer, "DIR", "directory of a tokenizer to use; none: a vocabulary is learned"),
+    PATH(init_from, "DIR",
+         "checkpoint whose weights the run begins with, where names and shapes agree"),
+    PATH(tokenizer, "DIR",
+         "directory of a tokenizer to use; none: init_from's, or a vocabulary is learned"),
     INTEGER(vocabulary, "8000", 16, 1e6, "pieces to learn, both sides together"),
     CHOICE(vocabulary_kind, "unigram|bpe", "unigram", "how SentencePiece learns them"),
     {ABOUT(lossless, "yes|no", "yes", "no normalisation; decoding gives every text back"),

@@ -18,7 +18,7 @@ struct ksk_recipe {
     int64_t max_pairs, max_dev_pairs, max_length;
     char *source_language, *target_language;
 
-    char *tokenizer;
+    char *init_from, *tokenizer;
     int64_t vocabulary;
     int vocabulary_kind;
     bool lossless;

@@ -10,6 +10,7 @@
 #include "scorer/blocks.h"
 #include "text/sentencepiece.h"
 #include "train/describe.h"
+#include "train/inherit.h"
 
 /* --- vocabulary ---------------------------------------------------------------------------------
  */
@@ -73,8 +74,9 @@ static bool copy_tokenizer(const char *from, const char *to, ksk_error *err)
 static bool make_tokenizer(ksk_setup *setup, const ksk_recipe *recipe, const ksk_corpus *corpus,
                            const char *model, bool fresh, ksk_error *err)
 {
-    if (fresh && !(recipe->tokenizer ? copy_tokenizer(recipe->tokenizer, model, err)
-                                     : learn_tokenizer(recipe, corpus, model, err)))
+    const char *const given = recipe->tokenizer ? recipe->tokenizer : recipe->init_from;
+    if (fresh &&
+        !(given ? copy_tokenizer(given, model, err) : learn_tokenizer(recipe, corpus, model, err)))
         return false;
     setup->tokenizer = ksk_tokenizer_load(model, err);
     return setup->tokenizer && (!fresh || ksk_describe_model(recipe, setup->tokenizer, model, err));
@@ -122,6 +124,20 @@ static bool make_model(ksk_setup *setup, const ksk_recipe *recipe, const char *m
     ksk_module_release(declared);
     ksk_config_free(config);
     return setup->module != NULL;
+}
+
+/* A run that goes on has its weights in its state. */
+static bool inherit(ksk_setup *setup, const ksk_recipe *recipe, const char *model, ksk_error *err)
+{
+    if (!recipe->init_from)
+        return true;
+    ksk_module *module =
+        ksk_inherit(setup->module, recipe->init_from, model, &setup->inherited, err);
+    if (!module)
+        return false;
+    ksk_module_release(setup->module);
+    setup->module = module;
+    return true;
 }
 
 /* --- all of it ----------------------------------------------------------------------------------
@@ -185,7 +201,7 @@ static bool make_parts(ksk_setup *setup, const ksk_recipe *r, const char *model,
         ksk_pairs_encode(&setup->dev_text, setup->tokenizer, r->max_length, &setup->dev, err) &&
         ksk_pairs_encode(&train, setup->tokenizer, r->max_length, &setup->train, err) &&
         (!fresh || !r->markov_order || describe_lengths(setup, model, err)) &&
-        make_model(setup, r, model, err);
+        make_model(setup, r, model, err) && (!fresh || inherit(setup, r, model, err));
     ksk_corpus_clear(&train);
     return ok;
 }
@@ -222,5 +238,6 @@ void ksk_setup_clear(ksk_setup *setup)
     ksk_pairs_clear(&setup->dev);
     ksk_tokenizer_free(setup->tokenizer);
     ksk_module_release(setup->module);
+    json_decref(setup->inherited);
     *setup = (ksk_setup){0};
 }

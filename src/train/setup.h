@@ -2,6 +2,8 @@
 #ifndef KSK_TRAIN_SETUP_H
 #define KSK_TRAIN_SETUP_H
 
+#include <jansson.h>
+
 #include "data/corpus.h"
 #include "train/recipe.h"
 #include "train/step.h"
@@ -12,6 +14,7 @@ typedef struct ksk_setup {
     ksk_tokenizer *tokenizer;
     const ksk_model_type *type;
     ksk_module *module; /* with its first values */
+    json_t *inherited;  /* what was taken from init_from (inherit.h); NULL: nothing, or long ago */
     ksk_sequence_rules rules;
     int threads;
 } ksk_setup;

@@ -43,6 +43,28 @@ check "it translates by the cascade" "$(printf 'Hallo!\nJa.\n' |
 check_exit "rounds beyond its order" 1 "$program" translate -m "$work/markov/model" --rounds 4 </dev/null
 check_has "the order is named" "$(<"$work/err")" "order 2 allows 3"
 
+# --- weights of another checkpoint ---
+check_exit "a deeper model" 0 train --out "$work/deep" --decoder-layers 2 --max-updates 40 --quiet
+from=(--init-from "$work/deep/model" --markov-order 2 --max-updates 20)
+check_exit "begun with a model's weights" 0 train --out "$work/student" "${from[@]}"
+check_has "what was taken is said" "$(<"$work/err")" \
+    "deep/model: 43 of 43 tensors taken; 26 of the checkpoint's are not used"
+check "and logged" "$(grep -c '"event":"init".*"model.decoder.layers.0.fc1.weight".*"not_taken":\[\]' \
+    "$work/student/log.jsonl")" 1
+digest=$(sha256sum <"$work/deep/model/model.safetensors")
+check_has "its digest" "$(<"$work/student/run.json")" "\"weights\": \"sha256:${digest%% *}\""
+check "its vocabulary" "$(sha256sum <"$work/student/model/vocab.json")" \
+    "$(sha256sum <"$work/deep/model/vocab.json")"
+check "it begins better than it would" "$(awk -v a="$first" -v b="$(sed -n \
+    's/.*"loss":\([0-9.]*\),.*/\1/p' "$work/student/log.jsonl" | head -n 1)" \
+    'BEGIN { print (b < 0.95 * a) }')" 1
+check_exit "for some updates" 0 train --out "$work/parts" "${from[@]}" --max-updates 9 --quiet
+check_exit "and on without the checkpoint" 0 \
+    train --out "$work/parts" "${from[@]}" --resume --quiet
+check_exit "a wider one" 0 train --out "$work/wider" "${from[@]}" --ffn 80 --max-updates 2
+check_has "what was not taken is said" "$(<"$work/err")" \
+    "tensors taken; not model.encoder.layers.0.fc1.weight, "
+
 # --- the same weights again, on one thread, accumulated the same ---
 weights() { sha256sum <"$1/model/model.safetensors"; }
 check_exit "one thread" 0 train --out "$work/one" --threads 1 --quiet
@@ -102,6 +124,11 @@ refused() { # NAME MESSAGE COMMAND...
 refused "a directory with a run" "holds a run; resume it" train --out "$work/whole"
 refused "another recipe" "begun with d_model 32, not 64" \
     train --out "$work/whole" --resume --d-model 64
+refused "weights that do not fit" "no tensor of init_from" \
+    train --out "$work/x1" --init-from "$work/whole/model" --d-model 24 --ffn 40
+refused "another vocabulary" "has another vocabulary" train --out "$work/x2" \
+    --init-from "$work/whole/model" --tokenizer "$root/models/tatoeba-deu-eng"
+refused "no checkpoint there" "cannot open" train --out "$work/x3" --init-from "$work/none"
 refused "a value" "heads is a whole number" train --out "$work/x" --heads many
 refused "no recipe there" "cannot open" "$program" train "$work/none.yaml" --out "$work/x"
 check_exit "no recipe" 2 "$program" train --out "$work/x"
