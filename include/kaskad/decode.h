@@ -123,6 +123,31 @@ typedef enum ksk_length_rule {
     KSK_LENGTH_WITHOUT_END, /* generated tokens but the end token; at least one */
 } ksk_length_rule;
 
+/* A round of the cascade for whoever watches, valid during the call. The states of node l are
+ * n-grams of `order` tokens for the positions l …; -1 stands for padding behind the end. Round 0
+ * has just chosen the words that are the states of round 1. The others have scored the edges, each
+ * between two neighbouring states that overlap, and will now keep some as the states of the next
+ * round: the max-marginal of an edge is alpha + potential + beta. */
+typedef struct ksk_cascade_view {
+    int sentence;            /* of those that are decoded together */
+    int round, order;        /* order: 1 in round 0, else the round */
+    int lo, hi;              /* lengths that compete, end included */
+    int length;              /* L: positions; the last holds padding alone */
+    int topk, room;          /* K; tokens from one state to the next */
+    const int *counts;       /* [L - order + 1]: states of a node */
+    const int32_t *tokens;   /* [L, K, room] */
+    const float *log_probs;  /* round 0: [hi, vocabulary] of each position by itself; else NULL */
+    const float *potentials; /* other rounds: [L - order, K, K]; minus infinity: no edge */
+    const float *alpha;      /* [L, K]: the best score of a path to a state, */
+    const float *beta;       /* and from it */
+    const int *path;         /* [L - order + 1] of the last round: the states chosen; else NULL */
+} ksk_cascade_view;
+
+typedef struct ksk_cascade_watcher {
+    void (*see)(void *context, const ksk_cascade_view *view);
+    void *context;
+} ksk_cascade_watcher;
+
 /* Cascaded decoding (Deng & Rush 2020, "Cascaded Text Generation with Markov Transformers"). */
 typedef struct ksk_cascade_options {
     int topk;                  /* K: states kept at a position, 16; 1 to 1024 */
@@ -132,6 +157,8 @@ typedef struct ksk_cascade_options {
     double length_a, length_b; /* predicted length = a · source + b; NAN: the model's own */
     int64_t memory; /* most bytes of lattices and scores at a time, 1 GiB; a batch that needs more
                        is decoded in parts */
+    const ksk_cascade_watcher *watcher; /* borrowed; NULL: nobody watches. Threads that decode side
+                                           by side call it at the same time */
 } ksk_cascade_options;
 
 /* What every decoder may be asked; a decoder checks all of it and ignores what is not its business

@@ -202,6 +202,30 @@ static bool score(cascade *c, bool all, float **log_probs, ksk_error *err)
     return c->scorer->score(c->scorer, &contexts, log_probs, err);
 }
 
+static void show(const cascade *c, int sentence, const float *log_probs, const int *path)
+{
+    const ksk_cascade_watcher *const watcher = c->options->cascade.watcher;
+    if (!watcher)
+        return;
+    const ksk_lattice *const g = &c->lattices[sentence];
+    const ksk_cascade_view view = {.sentence = sentence,
+                                   .round = log_probs ? 0 : g->order,
+                                   .order = g->order,
+                                   .lo = g->window.lo,
+                                   .hi = g->window.hi,
+                                   .length = g->length,
+                                   .topk = g->topk,
+                                   .room = g->rounds,
+                                   .counts = g->counts,
+                                   .tokens = g->tokens,
+                                   .log_probs = log_probs,
+                                   .potentials = log_probs ? NULL : g->potentials,
+                                   .alpha = log_probs ? NULL : c->alpha,
+                                   .beta = log_probs ? NULL : c->beta,
+                                   .path = path};
+    watcher->see(watcher->context, &view);
+}
+
 /* --- round 0 ------------------------------------------------------------------------------------
  */
 
@@ -232,6 +256,7 @@ static bool first_round(cascade *c, ksk_error *err)
             ksk_lattice_seed(g, l, values, c->scorer->vocabulary, c->scorer->end_id, row);
         }
         ksk_lattice_seed(g, g->window.hi, NULL, 0, c->scorer->end_id, -1);
+        show(c, i, log_probs + (size_t)(row - g->window.hi) * (size_t)c->scorer->vocabulary, NULL);
     }
     return true;
 }
@@ -320,11 +345,13 @@ static bool score_edges(cascade *c, int order, ksk_error *err)
 }
 
 /* The last round: the best path as a hypothesis. */
-static bool finish(cascade *c, const ksk_trellis *trellis, const ksk_lattice *g, ksk_nbest *result,
+static bool finish(cascade *c, const ksk_trellis *trellis, int sentence, ksk_nbest *result,
                    ksk_error *err)
 {
+    const ksk_lattice *const g = &c->lattices[sentence];
     const int end = c->scorer->end_id;
     const double sum = (double)ksk_trellis_path(trellis, c->path);
+    show(c, sentence, NULL, c->path);
     int32_t *const ids = ksk_malloc((size_t)g->length * sizeof *ids);
     ksk_hypothesis *const h = ksk_calloc(1, sizeof *h);
     if (!ids || !h) {
@@ -360,7 +387,8 @@ static bool settle(cascade *c, int sentence, int order, ksk_nbest *result, ksk_e
                         "finite, or too many tokens are banned",
                         sentence);
     if (order == c->rounds - 1 || g->length - order == 1)
-        return finish(c, &trellis, g, result, err);
+        return finish(c, &trellis, sentence, result, err);
+    show(c, sentence, NULL, NULL);
     ksk_lattice_prune(g, &trellis, c->marginals, c->chosen, c->joined);
     return true;
 }

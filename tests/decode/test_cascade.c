@@ -247,6 +247,87 @@ static void test_any_company(void **state)
     }
 }
 
+/* --- watching -----------------------------------------------------------------------------------
+ */
+
+typedef struct watched {
+    const markov_table *table;
+    uint32_t source;
+    int rounds; /* seen so far */
+    double score;
+    int32_t ids[most_tokens];
+} watched;
+
+static const int32_t *state_of(const ksk_cascade_view *v, int node, int k)
+{
+    return v->tokens + ((size_t)node * (size_t)v->topk + (size_t)k) * (size_t)v->room;
+}
+
+/* The best max-marginal of an edge. */
+static float best_of(const ksk_cascade_view *v, int edge)
+{
+    const size_t K = (size_t)v->topk, l = (size_t)edge;
+    float best = -INFINITY;
+    for (size_t k = 0; k < (size_t)v->counts[l]; k++)
+        for (size_t n = 0; n < (size_t)v->counts[l + 1]; n++)
+            best = fmaxf(best, v->alpha[l * K + k] + v->potentials[(l * K + k) * K + n] +
+                                   v->beta[(l + 1) * K + n]);
+    return best;
+}
+
+static void see(void *context, const ksk_cascade_view *v)
+{
+    watched *const w = context;
+    assert_int_equal(v->sentence, 0);
+    assert_int_equal(v->round, w->rounds++);
+    assert_int_equal(v->order, v->round ? v->round : 1);
+    assert_int_equal(v->length, v->hi + 1);
+    for (int l = 0; l <= v->length - v->order; l++)
+        assert_in_range(v->counts[l], 1, v->topk);
+    if (v->round == 0) {
+        assert_int_equal(state_of(v, v->length - 1, 0)[0], -1);
+        for (int l = 0; l < v->lo - 1; l++) {
+            const int32_t token = state_of(v, l, v->counts[l] - 1)[0];
+            const float score = markov_potential(w->table, w->source, l, NULL, 0, token);
+            assert_true(v->log_probs[l * w->table->vocabulary + token] == score);
+        }
+        return;
+    }
+    assert_null(v->log_probs);
+    w->score = (double)best_of(v, 0);
+    for (int l = 1; l < v->length - v->order; l++)
+        assert_true((double)best_of(v, l) == w->score);
+    assert_true((v->path != NULL) == (v->round == 3));
+    for (int l = 0; v->path && l <= v->length - v->order; l++)
+        w->ids[l] = state_of(v, l, v->path[l])[0];
+}
+
+/* Every round is seen, and the last one's path is the output. */
+static void test_watched(void **state)
+{
+    const markov_table t = {20, 9, 3, 1, 2, 1};
+    sources s;
+    make_sources(&s, 20);
+    for (int i = 0; i < most_sentences; i++) {
+        watched w = {.table = &t, .source = markov_source(s.ids[i], s.lengths[i])};
+        const ksk_cascade_watcher watcher = {see, &w};
+        ksk_decode_options options = options_of(4, 4, 1);
+        ksk_nbest plainly = {0}, result = {0};
+        assert_true(run(t, &options, &s, i, 1, &plainly, NULL));
+        options.cascade.watcher = &watcher;
+        assert_true(run(t, &options, &s, i, 1, &result, NULL));
+        assert_same(&plainly, &result);
+        assert_int_equal(w.rounds, 4);
+        assert_true(w.score == result.hypotheses[0].score);
+        /* The path's states begin with all tokens but those of the last state. */
+        const int common = result.hypotheses[0].length - 3;
+        for (int j = 0; j < common; j++)
+            assert_int_equal(w.ids[j], result.hypotheses[0].ids[j]);
+        ksk_nbest_clear(&plainly);
+        ksk_nbest_clear(&result);
+    }
+}
+
 /* --- wrong settings -----------------------------------------------------------------------------
  */
 
@@ -364,10 +445,15 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_outputs),           cmocka_unit_test(test_small_topk),
-        cmocka_unit_test(test_banned_and_max_length), cmocka_unit_test(test_any_company),
-        cmocka_unit_test(test_wrong_settings),        cmocka_unit_test(test_wrong_sources),
-        cmocka_unit_test(test_nothing_left),          cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_all_outputs),
+        cmocka_unit_test(test_small_topk),
+        cmocka_unit_test(test_banned_and_max_length),
+        cmocka_unit_test(test_any_company),
+        cmocka_unit_test(test_wrong_settings),
+        cmocka_unit_test(test_wrong_sources),
+        cmocka_unit_test(test_nothing_left),
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_watched),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
