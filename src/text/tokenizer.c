@@ -159,6 +159,30 @@ int ksk_tokenizer_target_size(const ksk_tokenizer *tokenizer)
     return tokenizer->target.limit;
 }
 
+/* FNV-1a, 64 bits, over the pieces in the order of their ids, each with its NUL. */
+static uint64_t hash_pieces(uint64_t value, const ksk_vocabulary *vocabulary)
+{
+    for (int32_t id = 0; id < ksk_vocabulary_limit(vocabulary); id++) {
+        const char *const piece = ksk_vocabulary_piece(vocabulary, id);
+        size_t i = 0;
+        do
+            value = (value ^ (piece ? (unsigned char)piece[i] : 0)) * 0x100000001B3u;
+        while (piece && piece[i++]);
+    }
+    return value;
+}
+
+uint64_t ksk_tokenizer_fingerprint(const ksk_tokenizer *tokenizer)
+{
+    const uint64_t value = hash_pieces(0xCBF29CE484222325u, tokenizer->source.vocabulary);
+    return tokenizer->separate ? hash_pieces(value, tokenizer->target.vocabulary) : value;
+}
+
+bool ksk_tokenizer_is_joint(const ksk_tokenizer *tokenizer)
+{
+    return !tokenizer->separate;
+}
+
 int32_t ksk_tokenizer_end_id(const ksk_tokenizer *tokenizer)
 {
     return tokenizer->specials.end;

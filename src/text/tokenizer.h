@@ -44,6 +44,12 @@ int ksk_tokenizer_size(const ksk_tokenizer *tokenizer);
 int ksk_tokenizer_source_size(const ksk_tokenizer *tokenizer);
 int ksk_tokenizer_target_size(const ksk_tokenizer *tokenizer);
 
+/* Tells tokenizers apart: a hash of every piece and its id, on both sides. */
+uint64_t ksk_tokenizer_fingerprint(const ksk_tokenizer *tokenizer);
+
+/* Whether an id stands for the same piece on both sides. */
+bool ksk_tokenizer_is_joint(const ksk_tokenizer *tokenizer);
+
 /* The ids of the end, padding and unknown tokens. */
 int32_t ksk_tokenizer_end_id(const ksk_tokenizer *tokenizer);
 int32_t ksk_tokenizer_pad_id(const ksk_tokenizer *tokenizer);

@@ -158,6 +158,26 @@ static void missing_files_are_named(void **state)
     assert_non_null(strstr(err.message, "vocab.json"));
 }
 
+static void fingerprints_tell_apart(void **state)
+{
+    static const char *const directories[] = {MODEL, TWO, KSK_FIXTURES "/tokenizer/lossless",
+                                              KSK_FIXTURES "/marian/split",
+                                              KSK_FIXTURES "/marian/opus"};
+    enum { count = sizeof directories / sizeof *directories };
+    uint64_t found[count];
+    (void)state;
+    for (int i = 0; i < count; i++) {
+        ksk_tokenizer *first = load(directories[i]), *second = load(directories[i]);
+        found[i] = ksk_tokenizer_fingerprint(first);
+        assert_true(found[i] == ksk_tokenizer_fingerprint(second));
+        assert_int_equal(ksk_tokenizer_is_joint(first), i != 1 && i != 3);
+        for (int k = 0; k < i; k++)
+            assert_true(found[k] != found[i]);
+        ksk_tokenizer_free(first);
+        ksk_tokenizer_free(second);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,6 +185,7 @@ int main(void)
         cmocka_unit_test(separate_vocabularies_equal_the_reference),
         cmocka_unit_test(special_ids_come_from_the_files),
         cmocka_unit_test(invalid_bytes_read_as_replacement_characters),
+        cmocka_unit_test(fingerprints_tell_apart),
         cmocka_unit_test(encoding_appends),
         cmocka_unit_test(ids_out_of_range),
         cmocka_unit_test(missing_files_are_named),
