@@ -136,6 +136,7 @@ typedef struct ksk_cascade_view {
     int topk, room;          /* K; tokens from one state to the next */
     const int *counts;       /* [L - order + 1]: states of a node */
     const int32_t *tokens;   /* [L, K, room] */
+    int vocabulary;
     const float *log_probs;  /* round 0: [hi, vocabulary] of each position by itself; else NULL */
     const float *potentials; /* other rounds: [L - order, K, K]; minus infinity: no edge */
     const float *alpha;      /* [L, K]: the best score of a path to a state, */

@@ -72,6 +72,9 @@ typedef enum ksk_side { KSK_SIDE_SOURCE, KSK_SIDE_TARGET } ksk_side;
 KSK_API int32_t *ksk_model_encode(const ksk_model *model, ksk_side side, const char *text,
                                   int *count, ksk_error *err);
 
+/* The piece of an id as the vocabulary has it ("▁the"), borrowed; NULL: there is none. */
+KSK_API const char *ksk_model_piece(const ksk_model *model, ksk_side side, int32_t id);
+
 /* --- translation -------------------------------------------------------------------------------
  */
 

@@ -299,3 +299,9 @@ int32_t *ksk_model_encode(const ksk_model *model, ksk_side side, const char *tex
     *count = (int)ids.count - 1;
     return ids.ids;
 }
+
+const char *ksk_model_piece(const ksk_model *model, ksk_side side, int32_t id)
+{
+    return side == KSK_SIDE_SOURCE ? ksk_tokenizer_source_piece(model->tokenizer, id)
+                                   : ksk_tokenizer_target_piece(model->tokenizer, id);
+}

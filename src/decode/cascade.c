@@ -218,6 +218,7 @@ static void show(const cascade *c, int sentence, const float *log_probs, const i
                                    .room = g->rounds,
                                    .counts = g->counts,
                                    .tokens = g->tokens,
+                                   .vocabulary = c->scorer->vocabulary,
                                    .log_probs = log_probs,
                                    .potentials = log_probs ? NULL : g->potentials,
                                    .alpha = log_probs ? NULL : c->alpha,

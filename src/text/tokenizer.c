@@ -402,17 +402,32 @@ static bool flush(decoding *job, bool last)
     return added;
 }
 
+static const char *piece_of(const ksk_tokenizer *tokenizer, const ksk_vocabulary *vocabulary,
+                            int32_t id)
+{
+    const ksk_special *special = ksk_specials_by_id(&tokenizer->specials, id);
+    return special ? special->text : ksk_vocabulary_piece(vocabulary, id);
+}
+
+const char *ksk_tokenizer_source_piece(const ksk_tokenizer *tokenizer, int32_t id)
+{
+    return piece_of(tokenizer, tokenizer->source.vocabulary, id);
+}
+
+const char *ksk_tokenizer_target_piece(const ksk_tokenizer *tokenizer, int32_t id)
+{
+    return piece_of(tokenizer, tokenizer->target.vocabulary, id);
+}
+
 static bool decode_id(decoding *job, int32_t id)
 {
     const ksk_tokenizer *tokenizer = job->tokenizer;
     if (id < 0)
         return ksk_fail(job->err, KSK_BAD_ARGUMENT, "%d is no token id", (int)id);
-    const ksk_special *special = ksk_specials_by_id(&tokenizer->specials, id);
-    const char *piece =
-        special ? special->text : ksk_vocabulary_piece(tokenizer->target.vocabulary, id);
+    const char *piece = ksk_tokenizer_target_piece(tokenizer, id);
     if (!piece)
         return true;
-    special = ksk_specials_by_text(&tokenizer->specials, piece, strlen(piece));
+    const ksk_special *special = ksk_specials_by_text(&tokenizer->specials, piece, strlen(piece));
     if (special && special->named)
         return true;
     if (special)

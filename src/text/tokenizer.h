@@ -50,6 +50,10 @@ uint64_t ksk_tokenizer_fingerprint(const ksk_tokenizer *tokenizer);
 /* Whether an id stands for the same piece on both sides. */
 bool ksk_tokenizer_is_joint(const ksk_tokenizer *tokenizer);
 
+/* The piece of a source's or a target's id as the vocabulary has it, borrowed; NULL: none. */
+const char *ksk_tokenizer_source_piece(const ksk_tokenizer *tokenizer, int32_t id);
+const char *ksk_tokenizer_target_piece(const ksk_tokenizer *tokenizer, int32_t id);
+
 /* The ids of the end, padding and unknown tokens. */
 int32_t ksk_tokenizer_end_id(const ksk_tokenizer *tokenizer);
 int32_t ksk_tokenizer_pad_id(const ksk_tokenizer *tokenizer);

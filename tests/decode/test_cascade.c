@@ -289,7 +289,7 @@ static void see(void *context, const ksk_cascade_view *v)
         for (int l = 0; l < v->lo - 1; l++) {
             const int32_t token = state_of(v, l, v->counts[l] - 1)[0];
             const float score = markov_potential(w->table, w->source, l, NULL, 0, token);
-            assert_true(v->log_probs[l * w->table->vocabulary + token] == score);
+            assert_true(v->log_probs[l * v->vocabulary + token] == score);
         }
         return;
     }
