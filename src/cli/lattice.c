@@ -1,0 +1,161 @@
+/* kaskad lattice: what the cascade did for one sentence, as a page. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/lattice_page.h"
+#include "kaskad/memory.h"
+
+static const char precisions[] = "f32|bf16|int8";
+
+typedef struct settings {
+    const char *model, *out, *sentence;
+    int precision, topk, rounds, delta, pruned;
+} settings;
+
+static bool parse(int argc, char **argv, settings *s, int *status)
+{
+    ksk_texts rest = {.count = 0};
+    const ksk_option options[] = {
+        KSK_NEEDED("model", 'm', "DIR", "checkpoint of a Markov Transformer", &s->model),
+        KSK_NEEDED("out", 'o', "FILE", "the page; - is the standard output", &s->out),
+        KSK_CHOICE("precision", 0, precisions, "of the products (f32)", &s->precision),
+        KSK_INT("topk", 0, "K", "states kept at each position (the decoder's own)", &s->topk, 1,
+                1024),
+        KSK_INT("rounds", 0, "R", "contexts grow to R - 1 tokens; 0: the model's order (0)",
+                &s->rounds, 0, 65),
+        KSK_INT("delta", 0, "D", "lengths within D of the predicted one compete (the decoder's)",
+                &s->delta, 0, 1 << 20),
+        KSK_INT("pruned", 0, "N", "list the N best that were pruned at each position (8)",
+                &s->pruned, 0, 1024),
+        KSK_OPTIONS_END,
+    };
+    if (!ksk_options_parse(&ksk_command_lattice, options, argc, argv, &rest, status))
+        return false;
+    s->sentence = rest.count ? rest.at[0] : NULL;
+    if (rest.count == 1)
+        return true;
+    ksk_complain("lattice takes one sentence, in quotes; `kaskad lattice --help` says more");
+    *status = KSK_EXIT_USAGE;
+    return false;
+}
+
+/* --- the file -----------------------------------------------------------------------------------
+ */
+
+static bool fail_write(const char *path)
+{
+    return !ksk_complain("cannot write %s: %s", path, strerror(errno));
+}
+
+/* Aside, then under its name: the page is whole or is not there. */
+static bool write_file(const ksk_lattice_page *page, const char *out)
+{
+    const size_t size = strlen(out) + 32;
+    char *aside = ksk_malloc(size);
+    if (!aside)
+        return !ksk_complain("out of memory");
+    snprintf(aside, size, "%s.tmp-%ld", out, (long)getpid());
+    FILE *file = fopen(aside, "we");
+    bool ok = file != NULL;
+    if (file) {
+        ksk_lattice_page_write(page, file);
+        ok = fflush(file) == 0 && !ferror(file) && fsync(fileno(file)) == 0;
+        ok = fclose(file) == 0 && ok && rename(aside, out) == 0;
+        if (!ok) {
+            const int reason = errno;
+            unlink(aside);
+            errno = reason;
+        }
+    }
+    ksk_free(aside);
+    return ok || fail_write(out);
+}
+
+static bool write_page(const ksk_lattice_page *page, const char *out)
+{
+    if (strcmp(out, "-") != 0)
+        return write_file(page, out);
+    ksk_lattice_page_write(page, stdout);
+    return true;
+}
+
+/* --- the work -----------------------------------------------------------------------------------
+ */
+
+static ksk_translate_options translate_options(const settings *s, const ksk_model *model,
+                                               const ksk_cascade_watcher *watcher)
+{
+    ksk_translate_options options = ksk_translate_defaults(model);
+    ksk_cascade_options *const cascade = &options.decode.cascade;
+    options.decoder = "cascade";
+    options.long_lines = KSK_LONG_ERROR;
+    options.decode.n_best = 1;
+    cascade->watcher = watcher;
+    cascade->topk = s->topk ? s->topk : cascade->topk;
+    cascade->rounds = s->rounds ? s->rounds : cascade->rounds;
+    cascade->delta = s->delta >= 0 ? s->delta : cascade->delta;
+    return options;
+}
+
+static bool decode(const settings *s, const ksk_model *model, ksk_lattice_record *record,
+                   ksk_translation *translation, ksk_error *err)
+{
+    const ksk_cascade_watcher watcher = {ksk_lattice_see, record};
+    const ksk_translate_options options = translate_options(s, model, &watcher);
+    ksk_translator *translator = ksk_translator_new(model, &options, err);
+    bool ok = translator && ksk_translate(translator, 1, &s->sentence, translation, err);
+    ksk_translator_free(translator);
+    if (ok && record->failed)
+        ok = ksk_fail_memory(err);
+    return ok && (record->output ||
+                  ksk_fail(err, KSK_BAD_ARGUMENT, "the sentence is empty: there is no lattice"));
+}
+
+static bool show(const settings *s, const ksk_model *model)
+{
+    int count;
+    ksk_error err = {0};
+    ksk_translation translation = {.text = NULL};
+    int32_t *const end = ksk_model_encode(model, KSK_SIDE_TARGET, "", &count, &err);
+    ksk_lattice_record record = {.pruned = s->pruned, .end = end ? end[count] : -1};
+    bool ok = end && decode(s, model, &record, &translation, &err);
+    if (!ok)
+        ksk_complain("%s", err.message);
+    const ksk_lattice_page page = {model, s->sentence, &translation, &record};
+    ok = ok && write_page(&page, s->out);
+    ksk_translation_clear(&translation);
+    ksk_lattice_record_clear(&record);
+    ksk_free(end);
+    return ok;
+}
+
+static int run(int argc, char **argv)
+{
+    settings s = {.delta = -1, .pruned = 8};
+    int status;
+    if (!parse(argc, argv, &s, &status))
+        return status;
+    ksk_error err = {0};
+    const ksk_load_options load = {.precision = (ksk_precision)s.precision};
+    ksk_model *model = ksk_model_load(s.model, &load, &err);
+    if (!model)
+        return ksk_complain("%s", err.message);
+    const bool ok = show(&s, model);
+    ksk_model_free(model);
+    return ok && ksk_flush_output() ? KSK_EXIT_OK : KSK_EXIT_FAILURE;
+}
+
+const ksk_command ksk_command_lattice = {
+    .name = "lattice",
+    .arguments = "-m DIR \"SENTENCE\" --out FILE.html [OPTIONS]",
+    .summary = "Show what the cascade did for a sentence, as a page",
+    .details =
+        "Round by round: the candidates at each position, what was pruned, the max-marginals, the\n"
+        "path chosen, the lengths that competed. The page needs no network.",
+    .example =
+        "  kaskad lattice -m models/tatoeba-deu-eng-markov 'Das ist gut.' --out lattice.html",
+    .run = run,
+};
