@@ -197,15 +197,11 @@ static void put_column(const ksk_lattice_page *page, const ksk_round_record *rou
 
 static void put_explanation(const ksk_round_record *round, bool last, FILE *file)
 {
-    int64_t candidates = 0, kept = 0;
-    for (int l = 0; l < round->positions; l++) {
-        candidates += round->columns[l].count + round->columns[l].more;
-        kept += round->columns[l].kept;
-    }
+    const int64_t candidates = ksk_round_candidates(round), kept = ksk_round_kept(round);
     if (round->length == 1)
         fprintf(file,
                 "<p>Every position by itself: the words that fit best, with their "
-                "log-probabilities. Of %" PRId64 ", %" PRId64 " are kept.</p>\n",
+                "log-probabilities. Of %" PRId64 ", %" PRId64 " are kept. ",
                 candidates, kept);
     else
         fprintf(file,
@@ -213,9 +209,10 @@ static void put_explanation(const ksk_round_record *round, bool last, FILE *file
                 "of the best complete path through it, below that of the best path of all. ",
                 round->length, round->length - 1);
     if (round->length > 1 && last)
-        fprintf(file, "The best path of %" PRId64 " sequences is the output.</p>\n", candidates);
+        fprintf(file, "The best path of %" PRId64 " sequences is the output. ", candidates);
     else if (round->length > 1)
-        fprintf(file, "Of %" PRId64 " on a path, %" PRId64 " are kept.</p>\n", candidates, kept);
+        fprintf(file, "Of %" PRId64 " on a path, %" PRId64 " are kept. ", candidates, kept);
+    fprintf(file, "Rows that the model scored: %" PRId64 ".</p>\n", round->rows);
 }
 
 static void put_round(const ksk_lattice_page *page, int number, FILE *file)

@@ -152,6 +152,32 @@ static void fill_edges(const ksk_lattice_record *r, const ksk_cascade_view *v,
         round->best = entries[0].value;
 }
 
+static bool is_edge(const ksk_cascade_view *v, int node, int from, int to)
+{
+    const size_t K = (size_t)v->topk;
+    return isfinite(v->potentials[((size_t)node * K + (size_t)from) * K + (size_t)to]);
+}
+
+/* Whether the model had to be asked what follows the state: what is not padding, behind what is not
+ * the end. */
+static bool is_asked(const ksk_lattice_record *r, const ksk_cascade_view *v, int node, int k)
+{
+    const int32_t last = state_of(v, node, k)[v->order - 1];
+    bool asked = false;
+    for (int n = 0; last >= 0 && last != r->end && !asked && n < v->counts[node + 1]; n++)
+        asked = state_of(v, node + 1, n)[v->order - 1] >= 0 && is_edge(v, node, k, n);
+    return asked;
+}
+
+static int64_t count_rows(const ksk_lattice_record *r, const ksk_cascade_view *v)
+{
+    int64_t rows = v->round == 0 ? v->hi : 0;
+    for (int l = 0; v->round > 0 && l < v->length - v->order; l++)
+        for (int k = 0; k < v->counts[l]; k++)
+            rows += is_asked(r, v, l, k);
+    return rows;
+}
+
 /* The end stands in a state of one node at least that is no later than it. */
 static void fill_lengths(const ksk_lattice_record *r, const ksk_cascade_view *v,
                          const ksk_round_record *round)
@@ -166,6 +192,22 @@ static void fill_lengths(const ksk_lattice_record *r, const ksk_cascade_view *v,
                 round->of_length[n] = score;
         }
     }
+}
+
+int64_t ksk_round_candidates(const ksk_round_record *round)
+{
+    int64_t sum = 0;
+    for (int l = 0; l < round->positions; l++)
+        sum += round->columns[l].count + round->columns[l].more;
+    return sum;
+}
+
+int64_t ksk_round_kept(const ksk_round_record *round)
+{
+    int64_t sum = 0;
+    for (int l = 0; l < round->positions; l++)
+        sum += round->columns[l].kept;
+    return sum;
 }
 
 /* --- what became of candidates ------------------------------------------------------------------
@@ -232,6 +274,7 @@ static bool record_round(ksk_lattice_record *r, const ksk_cascade_view *v)
             fill_edges(r, v, round, l, entries);
     }
     ksk_free(entries);
+    round->rows = count_rows(r, v);
     if (ok && !first)
         fill_lengths(r, v, round);
     return ok;

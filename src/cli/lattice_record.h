@@ -28,6 +28,7 @@ typedef struct ksk_round_record {
     int positions;
     ksk_column *columns; /* [positions] */
     int32_t *tokens;     /* of all candidates */
+    int64_t rows;        /* contexts that the model scored */
     float best;          /* the best path's score; rounds after 0 */
     float *of_length;    /* [hi + 1]: of the best path of each length, end included; likewise */
 } ksk_round_record;
@@ -47,6 +48,9 @@ typedef struct ksk_lattice_record {
 
 /* A cascade's watcher, with the record as its context. */
 void ksk_lattice_see(void *record, const ksk_cascade_view *view);
+
+int64_t ksk_round_candidates(const ksk_round_record *round); /* of all positions, listed or not */
+int64_t ksk_round_kept(const ksk_round_record *round);
 
 void ksk_lattice_record_clear(ksk_lattice_record *record);
 

@@ -41,6 +41,16 @@ check "the same page" "$(<"$work/out")" "$(<"$page")"
 check_exit "two rounds" 0 lattice "$sentence" --out "$work/two.html" --rounds 2
 check "are two" "$(grep -c '<h2 id="round-' "$work/two.html")" 2
 
+# --- numbers ---
+check_exit "numbers" 0 lattice --json <<<"$sentence"$'\nJa.'
+check "a line each" "$(wc -l <"$work/out")" 2
+check_has "of the same output" "$(<"$work/out")" "$(sed 's/.*"text": \("[^"]*"\).*/"text": \1, "tokens": /' \
+    <<<"${json#*source_ids}")"
+check_has "the first round's rows are positions" "$(<"$work/out")" \
+    "$(sed -n '1s/.*"hi": \([0-9]*\).*/"hi": \1, "rounds": [{"rows": \1, /p' "$work/out")"
+check_exit "of one sentence" 0 lattice "$sentence" --json
+check_exit "a page and numbers" 2 lattice "$sentence" --json --out "$work/x.html"
+
 # --- refused ---
 refused() { # NAME MESSAGE COMMAND...
     check_exit "$1" 1 "${@:3}"
