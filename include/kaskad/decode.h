@@ -51,12 +51,17 @@ struct ksk_l2r {
  *
  * With `candidates` row i asks for the tokens candidates[spans[i][0]] … spans[i][1] of them; the
  * spans lie one behind the other, the first at 0. NULL: for the whole vocabulary, spans not read.
- */
+ *
+ * With `support` probabilities are shares among some tokens alone, which costs a fraction: those of
+ * sentence s are support[supports[s][0]] … supports[s][1] of them, candidates among them. NULL: the
+ * whole vocabulary, supports not read. Without candidates there is no support. */
 typedef struct ksk_contexts {
     int rows;
     const int32_t *parents, *tokens, *positions; /* [rows] */
     const int32_t *candidates;
     const int32_t (*spans)[2]; /* [rows] */
+    const int32_t *support;
+    const int32_t (*supports)[2]; /* [sentences] */
 } ksk_contexts;
 
 /* Log potentials of order-m Markov models, for every m = 0 … order at once (Deng & Rush 2020): what
@@ -76,9 +81,10 @@ struct ksk_markov {
     bool (*start)(ksk_markov *self, int sentences, const int32_t *const *sources,
                   const int *lengths, ksk_error *err);
 
-    /* The natural logarithms of the probabilities of what was asked for, row after row: normalised
-     * over the whole vocabulary. Valid until the next call and free to be written to. Errors:
-     * BAD_ARGUMENT (a context longer than the order, an id or position out of range). */
+    /* The natural logarithms of the probabilities of what was asked for, row after row. Valid until
+     * the next call and free to be written to. Errors: BAD_ARGUMENT (a context longer than the
+     * order, an id or position out of range), UNSUPPORTED (a support, of a model that has no use
+     * for one). */
     bool (*score)(ksk_markov *self, const ksk_contexts *contexts, float **log_probs,
                   ksk_error *err);
 
@@ -151,10 +157,14 @@ typedef struct ksk_cascade_watcher {
 
 /* Cascaded decoding (Deng & Rush 2020, "Cascaded Text Generation with Markov Transformers"). */
 typedef struct ksk_cascade_options {
-    int topk;                  /* K: states kept at a position, 16; 1 to 1024 */
-    int rounds;                /* R: contexts grow to R - 1 tokens; 2 to the model's order + 1, 0:
-                                  that */
-    int delta;                 /* D: lengths that compete are within D of the predicted one, 3 */
+    int topk;         /* K: states kept at a position, 16; 1 to 1024 */
+    int keep;         /* states kept after later rounds than the first, at most K; 0: K */
+    int rounds;       /* R: contexts grow to R - 1 tokens; 2 to the model's order + 1, 0: that */
+    int delta;        /* D: lengths that compete are within D of the predicted one, 3 */
+    int support;      /* later rounds take probabilities as shares among the words that were the
+                         `support` best at any position in the first; 0: of the whole vocabulary */
+    double threshold; /* states are dropped whose score is further below the best, in nats: of a
+                         position in the first round, of all paths later; infinite: none */
     double length_a, length_b; /* predicted length = a · source + b; NAN: the model's own */
     int64_t memory; /* most bytes of lattices and scores at a time, 1 GiB; a batch that needs more
                        is decoded in parts */

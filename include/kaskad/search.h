@@ -114,6 +114,23 @@ KSK_API bool ksk_job_stuck(const ksk_job *job, int sentence, ksk_error *err);
 /* x becomes x − log Σ exp x, along one row of n. A row that is minus infinity all over stays so. */
 KSK_API void ksk_log_softmax_row(float *values, int n);
 
+/* What that takes off: x − largest − log_sum is x's log-probability. */
+typedef struct ksk_norm {
+    float largest, log_sum;
+} ksk_norm;
+KSK_API ksk_norm ksk_row_norm(const float *values, int n);
+
+/* True when all that the processors do is to forbid tokens, whatever the scores: then they may see
+ * logits where they expect log-probabilities. */
+KSK_API bool ksk_job_only_forbids(const ksk_job *job);
+
+/* The tokens of a row with the best scores base + (x − largest − log_sum), best first, of equal
+ * ones the lower first: `most` of them, as far as they exceed `least`. Fills tokens and scores
+ * [most] and returns how many there are. A row of which few tokens exceed `least` is hardly looked
+ * at. */
+KSK_API int ksk_best_tokens(const float *values, int n, ksk_norm norm, float base, int most,
+                            float least, int32_t *tokens, float *scores);
+
 /* Chooses the token that follows `row` from its processed logits [vocabulary], which it may change,
  * and gives the token's log-probability. Returns -1 when no token is possible. */
 typedef int32_t ksk_choose(void *state, const ksk_job *job, int row, float *values,

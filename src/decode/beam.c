@@ -29,6 +29,8 @@ typedef struct beam {
     candidate *candidates; /* [2B]: while a step is read a heap, its worst first; then best first */
     int count;
     candidate *running; /* [B]: those that go on, best first */
+    int32_t *tokens;    /* [2B]: the best continuations of one row, and their scores */
+    float *scores;
 } beam;
 
 /* --- the best 2B --- */
@@ -71,23 +73,28 @@ static float threshold(const beam *b)
     return b->count < 2 * b->width ? -INFINITY : b->candidates[0].score;
 }
 
-/* Offers all continuations of a row. Nearly all are too bad, so they are looked at in blocks. */
-static void offer(beam *b, int row, const float *values, int vocabulary)
+/* Offers the continuations of a row that may be among the best 2B. */
+static void offer(beam *b, int row, const float *values, ksk_norm norm)
 {
-    enum { block = 64 };
-    const float sum = (float)b->job.now.log_probs[row];
-    for (int from = 0; from < vocabulary; from += block) {
-        const int to = vocabulary - from < block ? vocabulary : from + block;
-        const float floor = threshold(b);
-        int any = 0;
-        for (int i = from; i < to; i++)
-            any |= sum + values[i] > floor;
-        for (int i = from; any && i < to; i++) {
-            const float score = sum + values[i];
-            if (score > threshold(b))
-                push(b, (candidate){score, row, i});
-        }
-    }
+    const int count = ksk_best_tokens(values, b->job.request->scorer->vocabulary, norm,
+                                      (float)b->job.now.log_probs[row], 2 * b->width, threshold(b),
+                                      b->tokens, b->scores);
+    for (int i = 0; i < count && b->scores[i] > threshold(b); i++)
+        push(b, (candidate){b->scores[i], row, b->tokens[i]});
+}
+
+/* Processors that look at scores want log-probabilities; otherwise what log-softmax would take off
+ * is taken off the few tokens that matter. */
+static void offer_logits(beam *b, int row, float *logits)
+{
+    const int vocabulary = b->job.request->scorer->vocabulary;
+    ksk_norm norm = {0, 0};
+    if (ksk_job_only_forbids(&b->job))
+        norm = ksk_row_norm(logits, vocabulary);
+    else
+        ksk_log_softmax_row(logits, vocabulary);
+    ksk_job_process(&b->job, row, logits);
+    offer(b, row, logits, norm);
 }
 
 static void sort_best_first(beam *b)
@@ -182,12 +189,8 @@ static bool step(beam *b, ksk_error *err)
     for (int row = 0; row < job->now.count;) {
         const int owner = job->now.owners[row];
         b->count = 0;
-        for (; row < job->now.count && job->now.owners[row] == owner; row++) {
-            float *const values = logits + (size_t)row * (size_t)vocabulary;
-            ksk_log_softmax_row(values, vocabulary);
-            ksk_job_process(job, row, values);
-            offer(b, row, values, vocabulary);
-        }
+        for (; row < job->now.count && job->now.owners[row] == owner; row++)
+            offer_logits(b, row, logits + (size_t)row * (size_t)vocabulary);
         sort_best_first(b);
         if (!choose(b, owner / job->copies, err))
             return false;
@@ -233,13 +236,17 @@ static bool decode(ksk_l2r *scorer, int sentences, const int32_t *const *sources
     const size_t width = (size_t)options->beams;
     beam b = {.width = options->beams,
               .candidates = ksk_malloc(2 * width * sizeof *b.candidates),
-              .running = ksk_malloc(width * sizeof *b.running)};
-    bool ok = (b.candidates && b.running) || ksk_fail_memory(err);
+              .running = ksk_malloc(width * sizeof *b.running),
+              .tokens = ksk_malloc(2 * width * sizeof *b.tokens),
+              .scores = ksk_malloc(2 * width * sizeof *b.scores)};
+    bool ok = (b.candidates && b.running && b.tokens && b.scores) || ksk_fail_memory(err);
     if (ok)
         ok = ksk_job_end(&b.job, ksk_job_begin(&b.job, &request, options->beams, NULL, 0, err) &&
                                      search(&b, err));
     ksk_free(b.candidates);
     ksk_free(b.running);
+    ksk_free(b.tokens);
+    ksk_free(b.scores);
     return ok;
 }
 

@@ -23,7 +23,7 @@
 typedef struct cascade {
     ksk_markov *scorer;
     const ksk_decode_options *options;
-    int topk, rounds, delta;
+    int topk, keep, rounds, delta;
     double a, b;           /* the length line */
     int longest;           /* most tokens of an output, end included */
     int count;             /* sentences decoded together */
@@ -37,11 +37,17 @@ typedef struct cascade {
     float **places; /* [entries] */
     size_t parent_room, token_room, position_room, span_room, candidate_room, place_room;
 
+    /* what later rounds normalise over, if they do */
+    int32_t *support, (*supports)[2]; /* spans: [count] */
+    size_t support_room;
+    unsigned char *supported; /* [vocabulary]: in the support of the sentence at hand */
+
     /* scratch for one lattice, as long as the longest */
     float *alpha, *beta;      /* [L, K] */
     float *marginals;         /* [K, K] */
     int32_t *chosen, *joined; /* [K], [K, R + 1] */
     int *path;                /* [L] */
+    int32_t *words;           /* [most of K and the support] */
 } cascade;
 
 /* --- options ------------------------------------------------------------------------------------
@@ -66,6 +72,17 @@ static bool check_cascade(const ksk_cascade_options *o, const ksk_markov *scorer
                         "rounds is %d, but the model's order %d allows %d: the last round's "
                         "contexts have rounds - 1 tokens",
                         o->rounds, scorer->order, scorer->order + 1);
+    if (o->keep < 0 || o->keep > o->topk)
+        return ksk_fail(err, KSK_BAD_ARGUMENT, "keep is %d; it must be 0 (as topk) to topk, %d",
+                        o->keep, o->topk);
+    if (o->support < 0 || (o->support > 0 && o->support < o->topk) || o->support > most_topk)
+        return ksk_fail(err, KSK_BAD_ARGUMENT,
+                        "support is %d; it must be 0 (the whole vocabulary) or at least topk, %d, "
+                        "and at most %d",
+                        o->support, o->topk, most_topk);
+    if (!(o->threshold >= 0))
+        return ksk_fail(err, KSK_BAD_ARGUMENT, "threshold is %g; it must be 0 or more",
+                        o->threshold);
     if (o->delta < 0)
         return ksk_fail(err, KSK_BAD_ARGUMENT, "delta is %d; it must be 0 or more", o->delta);
     if (isinf(o->length_a) || isinf(o->length_b))
@@ -96,6 +113,7 @@ static void choose(cascade *c, ksk_markov *scorer, const ksk_decode_options *opt
     *c = (cascade){.scorer = scorer,
                    .options = options,
                    .topk = o->topk,
+                   .keep = o->keep ? o->keep : o->topk,
                    .rounds = o->rounds ? o->rounds : scorer->order + 1,
                    .delta = o->delta,
                    .a = isnan(o->length_a) ? scorer->length_a : o->length_a,
@@ -109,13 +127,15 @@ static void choose(cascade *c, ksk_markov *scorer, const ksk_decode_options *opt
  */
 
 /* Most bytes that a sentence needs at once: its lattice, and the scores of round 0 or those of the
- * K words of every state. A scorer that makes the whole vocabulary's scores of every row needs them
- * too. */
+ * K words of every state. Without a support the scorer makes the whole vocabulary's scores of every
+ * row. */
 static double sentence_bytes(const cascade *c, ksk_window window)
 {
-    const double rows = (double)window.hi * c->topk;
-    return ksk_lattice_bytes(window, c->topk, c->rounds) +
-           rows * 4 * (double)c->scorer->vocabulary + rows * c->topk * 16;
+    const double rows = (double)window.hi * c->topk, support = c->options->cascade.support;
+    const double vocabulary = (double)c->scorer->vocabulary;
+    const double scores = support > 0 ? window.hi * fmax(vocabulary, c->topk * window.hi * support)
+                                      : rows * vocabulary;
+    return ksk_lattice_bytes(window, c->topk, c->rounds) + scores * 4 + rows * c->topk * 16;
 }
 
 /* Rows and candidates are counted in 32 bits, which more memory than this would not stay below. */
@@ -198,7 +218,9 @@ static bool score(cascade *c, bool all, float **log_probs, ksk_error *err)
                                    .tokens = c->tokens,
                                    .positions = c->positions,
                                    .candidates = all ? NULL : c->candidates,
-                                   .spans = (const int32_t(*)[2])c->spans};
+                                   .spans = (const int32_t(*)[2])c->spans,
+                                   .support = all ? NULL : c->support,
+                                   .supports = (const int32_t(*)[2])c->supports};
     return c->scorer->score(c->scorer, &contexts, log_probs, err);
 }
 
@@ -238,6 +260,66 @@ static void ban(const cascade *c, float *log_probs)
         log_probs[c->options->banned[i]] = -INFINITY;
 }
 
+static bool support_token(cascade *c, int sentence, int32_t token, ksk_error *err)
+{
+    int32_t *const span = c->supports[sentence];
+    const size_t needed = (size_t)span[0] + (size_t)span[1] + 1;
+    if (c->supported[token])
+        return true;
+    if (!ksk_grow(&c->support, &c->support_room, needed, sizeof *c->support))
+        return ksk_fail_memory(err);
+    c->support[span[0] + span[1]++] = token;
+    c->supported[token] = 1;
+    return true;
+}
+
+/* The best words at one position, best first: `topk` for the lattice, more for the support. */
+static bool seed(cascade *c, int sentence, int l, float *log_probs, int row, ksk_error *err)
+{
+    const int support = c->options->cascade.support, end = c->scorer->end_id;
+    const float end_log_prob = log_probs[end];
+    log_probs[end] = -INFINITY;
+    const int count = ksk_largest(log_probs, (size_t)c->scorer->vocabulary,
+                                  support ? support : c->topk, c->words);
+    log_probs[end] = end_log_prob;
+    for (int i = 0; support && i < count; i++)
+        if (!support_token(c, sentence, c->words[i], err))
+            return false;
+    ksk_lattice_seed(&c->lattices[sentence], l, log_probs, count < c->topk ? count : c->topk,
+                     c->words, c->options->cascade.threshold, end, row);
+    return true;
+}
+
+static bool begin_support(cascade *c, int sentence, ksk_error *err)
+{
+    if (!c->options->cascade.support)
+        return true;
+    const int32_t *const before = sentence ? c->supports[sentence - 1] : NULL;
+    c->supports[sentence][0] = before ? before[0] + before[1] : 0;
+    c->supports[sentence][1] = 0;
+    return support_token(c, sentence, c->scorer->end_id, err);
+}
+
+static void end_support(cascade *c, int sentence)
+{
+    const int32_t *const span = c->options->cascade.support ? c->supports[sentence] : NULL;
+    for (int i = 0; span && i < span[1]; i++)
+        c->supported[c->support[span[0] + i]] = 0;
+}
+
+static bool seed_sentence(cascade *c, int sentence, float *log_probs, int row, ksk_error *err)
+{
+    ksk_lattice *const g = &c->lattices[sentence];
+    bool ok = begin_support(c, sentence, err);
+    for (int l = 0; ok && l < g->window.hi; l++, log_probs += c->scorer->vocabulary) {
+        ban(c, log_probs);
+        ok = seed(c, sentence, l, log_probs, row + l, err);
+    }
+    end_support(c, sentence);
+    ksk_lattice_seed(g, g->window.hi, NULL, 0, NULL, 0, c->scorer->end_id, -1);
+    return ok;
+}
+
 static bool first_round(cascade *c, ksk_error *err)
 {
     float *log_probs;
@@ -249,15 +331,11 @@ static bool first_round(cascade *c, ksk_error *err)
                 return false;
     if (!score(c, true, &log_probs, err))
         return false;
-    for (int i = 0, row = 0; i < c->count; i++) {
-        ksk_lattice *const g = &c->lattices[i];
-        for (int l = 0; l < g->window.hi; l++, row++) {
-            float *const values = log_probs + (size_t)row * (size_t)c->scorer->vocabulary;
-            ban(c, values);
-            ksk_lattice_seed(g, l, values, c->scorer->vocabulary, c->scorer->end_id, row);
-        }
-        ksk_lattice_seed(g, g->window.hi, NULL, 0, c->scorer->end_id, -1);
-        show(c, i, log_probs + (size_t)(row - g->window.hi) * (size_t)c->scorer->vocabulary, NULL);
+    for (int i = 0, row = 0; i < c->count; row += c->lattices[i++].window.hi) {
+        float *const values = log_probs + (size_t)row * (size_t)c->scorer->vocabulary;
+        if (!seed_sentence(c, i, values, row, err))
+            return false;
+        show(c, i, values, NULL);
     }
     return true;
 }
@@ -319,19 +397,14 @@ static void add_first(ksk_lattice *g)
             potentials[j] += g->first[k];
 }
 
-static bool is_done(const ksk_lattice *g, int order)
-{
-    return g->order < order;
-}
-
-/* Potentials of all lattices that have edges of order m. */
-static bool score_edges(cascade *c, int order, ksk_error *err)
+/* Potentials of all lattices whose output is not known yet. */
+static bool score_edges(cascade *c, ksk_error *err)
 {
     float *log_probs;
     c->rows = 0;
     c->entries = 0;
     for (int i = 0; i < c->count; i++)
-        if (!is_done(&c->lattices[i], order) && !ask_edges(c, &c->lattices[i], err))
+        if (!c->lattices[i].done && !ask_edges(c, &c->lattices[i], err))
             return false;
     if (c->rows > 0) {
         if (!score(c, false, &log_probs, err))
@@ -340,7 +413,7 @@ static bool score_edges(cascade *c, int order, ksk_error *err)
             *c->places[i] = log_probs[i];
     }
     for (int i = 0; i < c->count; i++)
-        if (!is_done(&c->lattices[i], order))
+        if (!c->lattices[i].done)
             add_first(&c->lattices[i]);
     return true;
 }
@@ -349,7 +422,7 @@ static bool score_edges(cascade *c, int order, ksk_error *err)
 static bool finish(cascade *c, const ksk_trellis *trellis, int sentence, ksk_nbest *result,
                    ksk_error *err)
 {
-    const ksk_lattice *const g = &c->lattices[sentence];
+    ksk_lattice *const g = &c->lattices[sentence];
     const int end = c->scorer->end_id;
     const double sum = (double)ksk_trellis_path(trellis, c->path);
     show(c, sentence, NULL, c->path);
@@ -361,7 +434,7 @@ static bool finish(cascade *c, const ksk_trellis *trellis, int sentence, ksk_nbe
         return ksk_fail_memory(err);
     }
     memcpy(ids, ksk_lattice_state(g, 0, c->path[0]), (size_t)g->order * sizeof *ids);
-    for (int l = 1; l <= trellis->edges; l++)
+    for (int l = 1; l <= g->length - g->order; l++)
         ids[g->order + l - 1] = ksk_lattice_last(g, l, c->path[l]);
     int length = 0;
     while (ids[length++] != end)
@@ -369,28 +442,37 @@ static bool finish(cascade *c, const ksk_trellis *trellis, int sentence, ksk_nbe
     *h = (ksk_hypothesis){
         .ids = ids, .length = length, .log_prob = sum, .score = sum, .finished = true};
     *result = (ksk_nbest){.hypotheses = h, .count = 1};
+    g->done = true;
     return true;
 }
 
-/* Round m of one lattice. Max-marginals by a scan: on a processor the tree's K³ operations cost
- * more than its depth saves. */
+static float best_of(const cascade *c, const ksk_lattice *g)
+{
+    float best = -INFINITY;
+    for (int k = 0; k < g->counts[0]; k++)
+        best = c->beta[k] > best ? c->beta[k] : best;
+    return best;
+}
+
+/* Round m of one lattice, which ends early when a threshold leaves a single path. Max-marginals by
+ * a scan: on a processor the tree's K³ operations cost more than its depth saves. */
 static bool settle(cascade *c, int sentence, int order, ksk_nbest *result, ksk_error *err)
 {
     ksk_lattice *const g = &c->lattices[sentence];
     const ksk_trellis trellis = ksk_lattice_trellis(g, c->alpha, c->beta);
     ksk_trellis_scan(&trellis);
-    float best = -INFINITY;
-    for (int k = 0; k < g->counts[0]; k++)
-        best = c->beta[k] > best ? c->beta[k] : best;
+    const float best = best_of(c, g);
     if (!(best > -INFINITY))
         return ksk_fail(err, KSK_BAD_ARGUMENT,
                         "sentence %d: no output is left in the lattice; the model's scores are not "
                         "finite, or too many tokens are banned",
                         sentence);
-    if (order == c->rounds - 1 || g->length - order == 1)
+    const float least = best - (float)c->options->cascade.threshold;
+    if (order == c->rounds - 1 || g->length - order == 1 ||
+        (least > -INFINITY && ksk_lattice_is_single(&trellis, least, c->marginals)))
         return finish(c, &trellis, sentence, result, err);
     show(c, sentence, NULL, NULL);
-    ksk_lattice_prune(g, &trellis, c->marginals, c->chosen, c->joined);
+    ksk_lattice_prune(g, &trellis, c->keep, least, c->marginals, c->chosen, c->joined);
     return true;
 }
 
@@ -399,10 +481,10 @@ static bool run_rounds(cascade *c, ksk_nbest *results, ksk_error *err)
     if (!first_round(c, err))
         return false;
     for (int order = 1; order < c->rounds; order++) {
-        if (!score_edges(c, order, err))
+        if (!score_edges(c, err))
             return false;
         for (int i = 0; i < c->count; i++)
-            if (!is_done(&c->lattices[i], order) && !settle(c, i, order, &results[i], err))
+            if (!c->lattices[i].done && !settle(c, i, order, &results[i], err))
                 return false;
     }
     return true;
@@ -429,7 +511,14 @@ static bool allocate(cascade *c, const ksk_window *windows, ksk_error *err)
     c->chosen = ksk_malloc(K * sizeof *c->chosen);
     c->joined = ksk_malloc(K * ((size_t)c->rounds + 1) * sizeof *c->joined);
     c->path = ksk_malloc(L * sizeof *c->path);
-    return (c->alpha && c->beta && c->marginals && c->chosen && c->joined && c->path) ||
+    const size_t support = (size_t)c->options->cascade.support;
+    c->words = ksk_malloc((support > K ? support : K) * sizeof *c->words);
+    if (support) {
+        c->supports = ksk_malloc((size_t)c->count * sizeof *c->supports);
+        c->supported = ksk_calloc((size_t)c->scorer->vocabulary, 1);
+    }
+    return (c->alpha && c->beta && c->marginals && c->chosen && c->joined && c->path && c->words &&
+            (!support || (c->supports && c->supported))) ||
            ksk_fail_memory(err);
 }
 
@@ -444,6 +533,10 @@ static void release(cascade *c)
     ksk_free(c->chosen);
     ksk_free(c->joined);
     ksk_free(c->path);
+    ksk_free(c->words);
+    ksk_free(c->support);
+    ksk_free(c->supports);
+    ksk_free(c->supported);
     ksk_free(c->parents);
     ksk_free(c->tokens);
     ksk_free(c->positions);

@@ -19,8 +19,12 @@ ksk_decode_options ksk_decode_defaults(void)
         .repetition_penalty = 1,
         .forced_first = -1,
         .forced_last = -1,
-        .cascade =
-            {.topk = 16, .delta = 3, .length_a = NAN, .length_b = NAN, .memory = (int64_t)1 << 30},
+        .cascade = {.topk = 16,
+                    .delta = 3,
+                    .threshold = INFINITY,
+                    .length_a = NAN,
+                    .length_b = NAN,
+                    .memory = (int64_t)1 << 30},
     };
 }
 
@@ -266,6 +270,11 @@ void ksk_job_process(const ksk_job *job, int row, float *values)
                          .source_length = request->lengths[sentence]};
     for (int i = 0; i < job->chain->count; i++)
         job->chain->steps[i].process(job->chain->steps[i].settings, &scores);
+}
+
+bool ksk_job_only_forbids(const ksk_job *job)
+{
+    return job->chain->only_forbids;
 }
 
 void ksk_job_fork(ksk_job *job, int row, int32_t token, double log_prob)

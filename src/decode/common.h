@@ -10,6 +10,7 @@ struct ksk_chain {
     uint8_t *seen;        /* [vocabulary], all zero between calls */
     ksk_processor *steps; /* [count]; they point back into the chain */
     int count;
+    bool only_forbids; /* none of them looks at a score or changes one to anything but -infinity */
 };
 
 /* The chain of `options`; `last` [last_count] come after the user's processors and before

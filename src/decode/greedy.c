@@ -13,15 +13,12 @@ static int32_t pick_best(void *state, const ksk_job *job, int row, float *values
     (void)state;
     (void)row;
     const int vocabulary = job->request->scorer->vocabulary;
-    int32_t best = -1;
-    float top = -INFINITY;
-    for (int32_t i = 0; i < vocabulary; i++)
-        if (values[i] > top) {
-            top = values[i];
-            best = i;
-        }
-    ksk_log_softmax_row(values, vocabulary);
-    *log_prob = best < 0 ? 0 : (double)values[best];
+    int32_t best;
+    float top;
+    if (ksk_best_tokens(values, vocabulary, (ksk_norm){0, 0}, 0, 1, -INFINITY, &best, &top) == 0)
+        return -1;
+    const ksk_norm norm = ksk_row_norm(values, vocabulary);
+    *log_prob = (double)(top - norm.largest - norm.log_sum);
     return best;
 }
 

@@ -109,23 +109,21 @@ static void add(ksk_lattice *g, int node, int32_t token, int row)
 /* Padding before the end token, so that with K = 1 the shortest output is complete. The published
  * program ranks them among the words, both with the score 0, and drops words followed by padding
  * only where their scores say so. */
-void ksk_lattice_seed(ksk_lattice *g, int node, float *log_probs, int vocabulary, int end_id,
-                      int row)
+void ksk_lattice_seed(ksk_lattice *g, int node, const float *log_probs, int count,
+                      const int32_t *words, double threshold, int end_id, int row)
 {
     const ksk_window w = g->window;
     if (node > w.lo - 1)
         add(g, node, KSK_LATTICE_PAD, -1);
     if (node >= w.lo - 1 && node <= w.hi - 1)
         add(g, node, end_id, row);
-    if (!log_probs)
+    if (count == 0)
         return;
-    int32_t *const chosen = g->rows + slot(g, node, 0); /* free until the rows are known */
-    log_probs[end_id] = -INFINITY;
-    const int words = ksk_largest(log_probs, (size_t)vocabulary, g->topk - g->counts[node], chosen);
-    for (int i = 0; i < words; i++) {
+    const double best = fmax(log_probs[words[0]], log_probs[end_id]);
+    for (int i = 0; i < count && (i == 0 || log_probs[words[i]] >= best - threshold); i++) {
         if (node == 0)
-            g->first[g->counts[node]] = log_probs[chosen[i]];
-        add(g, node, chosen[i], row);
+            g->first[g->counts[node]] = log_probs[words[i]];
+        add(g, node, words[i], row);
     }
 }
 
@@ -154,13 +152,28 @@ static void prune_node(ksk_lattice *g, int node, int count, const int32_t *chose
     g->counts[node] = count;
 }
 
-void ksk_lattice_prune(ksk_lattice *g, const ksk_trellis *trellis, float *marginals,
-                       int32_t *chosen, int32_t *states)
+bool ksk_lattice_is_single(const ksk_trellis *t, float least, float *marginals)
+{
+    for (int l = 0; l < t->edges; l++) {
+        int found = 0;
+        ksk_trellis_marginals(t, l, marginals);
+        for (int k = 0; k < t->width * t->width; k++)
+            found += marginals[k] >= least;
+        if (found > 1)
+            return false;
+    }
+    return true;
+}
+
+void ksk_lattice_prune(ksk_lattice *g, const ksk_trellis *trellis, int keep, float least,
+                       float *marginals, int32_t *chosen, int32_t *states)
 {
     const size_t K = (size_t)g->topk;
     for (int l = 0; l < trellis->edges; l++) {
         ksk_trellis_marginals(trellis, l, marginals);
-        const int count = ksk_largest(marginals, K * K, g->topk, chosen);
+        int count = ksk_largest(marginals, K * K, keep, chosen);
+        while (count > 1 && marginals[chosen[count - 1]] < least)
+            count--;
         for (int i = 0; l == 0 && i < count; i++)
             g->first[i] = ksk_lattice_edge(g, 0)[chosen[i]];
         prune_node(g, l, count, chosen, states);

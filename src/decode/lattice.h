@@ -32,6 +32,7 @@ typedef struct ksk_lattice {
     int32_t *rows;     /* [L, K]: the scorer's row of the whole state, -1: none */
     float *first;      /* [K]: score of the tokens of node 0's states */
     float *potentials; /* [L - 1, K, K] of the edges of this round */
+    bool done;         /* its output is known */
 } ksk_lattice;
 
 /* A lattice whose nodes have no states. Clear it also after a failure. Errors: OUT_OF_MEMORY. */
@@ -41,11 +42,11 @@ void ksk_lattice_clear(ksk_lattice *g);
 /* Bytes that a lattice takes. */
 double ksk_lattice_bytes(ksk_window window, int topk, int rounds);
 
-/* Round 0 at one node: the end token and padding where the window has them, then the words with the
- * highest log_probs [vocabulary] (the end token's are overwritten); `row` is the scorer's. Without
- * log_probs there are no words. */
-void ksk_lattice_seed(ksk_lattice *g, int node, float *log_probs, int vocabulary, int end_id,
-                      int row);
+/* Round 0 at one node: the end token and padding where the window has them, then `words` [count],
+ * the best first, with the highest log_probs [vocabulary]; those more than `threshold` below the
+ * best word or the end are left out, but for the best. `row` is the scorer's. */
+void ksk_lattice_seed(ksk_lattice *g, int node, const float *log_probs, int count,
+                      const int32_t *words, double threshold, int end_id, int row);
 
 /* Tokens of a state; its last one; whether two states overlap, so that an edge may join them. */
 int32_t *ksk_lattice_state(const ksk_lattice *g, int node, int k);
@@ -58,10 +59,14 @@ float *ksk_lattice_edge(const ksk_lattice *g, int edge);
 /* The chain that the states and potentials are; alpha and beta [L, K] are the caller's. */
 ksk_trellis ksk_lattice_trellis(const ksk_lattice *g, float *alpha, float *beta);
 
-/* The K best edges at every position become the states of the next round, best first; edges that
- * are on no path are dropped. `marginals` [K, K], `chosen` [K] and `states` [K, R + 1] are
- * scratch. */
-void ksk_lattice_prune(ksk_lattice *g, const ksk_trellis *trellis, float *marginals,
-                       int32_t *chosen, int32_t *states);
+/* Whether a single edge at every position has a max-marginal of at least `least`. `marginals` [K,
+ * K] is scratch. */
+bool ksk_lattice_is_single(const ksk_trellis *trellis, float least, float *marginals);
+
+/* The `keep` best edges at every position become the states of the next round, best first, but none
+ * whose max-marginal is below `least`; edges that are on no path are dropped. `marginals` [K, K],
+ * `chosen` [K] and `states` [K, R + 1] are scratch. */
+void ksk_lattice_prune(ksk_lattice *g, const ksk_trellis *trellis, int keep, float least,
+                       float *marginals, int32_t *chosen, int32_t *states);
 
 #endif

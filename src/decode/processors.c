@@ -129,6 +129,8 @@ ksk_chain *ksk_chain_new(const ksk_l2r *scorer, const ksk_decode_options *option
     for (int i = 0; i < last_count; i++)
         add(chain, true, last[i]);
     add(chain, o->renormalize, (ksk_processor){"renormalize", renormalize, NULL});
+    const int forbidding = (o->no_repeat_ngram > 0) + (o->banned_count > 0) + (o->min_length > 0);
+    chain->only_forbids = chain->count == forbidding;
     return chain;
 }
 

@@ -7,6 +7,7 @@
 #include "kaskad/memory.h"
 #include "scorer/plans.h"
 #include "scorer/slots.h"
+#include "tensor/kernels.h"
 
 typedef struct scorer {
     ksk_markov base;
@@ -19,15 +20,27 @@ typedef struct scorer {
     int32_t *ids, *positions;     /* [rows] */
     int32_t (*cross)[2];
     size_t now_room, old_room, id_room, position_room, cross_room, chosen_room;
-    ksk_tensor *log_probs;
+    ksk_tensor *decoded, *log_probs;
     float *chosen; /* the candidates' log-probabilities */
+
+    ksk_choice *choices; /* [sentences]: the supports */
+    float *logits;       /* of a sentence's rows over its support */
+    int32_t *places;     /* [vocabulary]: where a token stands in the support, -1: nowhere */
+    size_t choice_room, logit_room;
 } scorer;
+
+static void drop_choices(scorer *s)
+{
+    for (size_t i = 0; i < s->choice_room; i++)
+        ksk_choice_clear(&s->choices[i]);
+}
 
 static bool start(ksk_markov *self, int sentences, const int32_t *const *sources,
                   const int *lengths, ksk_error *err)
 {
     scorer *s = (scorer *)self;
     ksk_slots_reset(&s->slots);
+    drop_choices(s);
     return ksk_sources_start(&s->sources, s->plans, &s->rules, s->workspace, sentences, sources,
                              lengths, err);
 }
@@ -94,6 +107,112 @@ static void choose(scorer *s, const ksk_contexts *c, const float *log_probs)
             s->chosen[j] = log_probs[c->candidates[j]];
 }
 
+/* --- over the whole vocabulary -------------------------------------------------------------------
+ */
+
+static bool score_all(scorer *s, const ksk_contexts *c, float **log_probs, ksk_error *err)
+{
+    if (!ksk_plans_project(s->plans, s->workspace, s->decoded, &s->log_probs, err))
+        return false;
+    *log_probs = ksk_tensor_fill(s->log_probs);
+    if (c->candidates) {
+        choose(s, c, *log_probs);
+        *log_probs = s->chosen;
+    }
+    return true;
+}
+
+/* --- over a support -----------------------------------------------------------------------------
+ */
+
+static bool prepare_supports(scorer *s, ksk_error *err)
+{
+    const size_t before = s->choice_room;
+    if (!s->plans->head)
+        return ksk_fail(err, KSK_UNSUPPORTED,
+                        "the model's logits are no product with weights of its own, so they cannot "
+                        "be had for some tokens alone");
+    if (!ksk_grow(&s->choices, &s->choice_room, (size_t)s->sources.sentences, sizeof *s->choices))
+        return ksk_fail_memory(err);
+    for (size_t i = before; i < s->choice_room; i++)
+        s->choices[i] = (ksk_choice){.count = 0};
+    if (s->places)
+        return true;
+    s->places = ksk_malloc((size_t)s->rules.vocabulary * sizeof *s->places);
+    for (int i = 0; s->places && i < s->rules.vocabulary; i++)
+        s->places[i] = -1;
+    return s->places || ksk_fail_memory(err);
+}
+
+static bool check_support(const scorer *s, const int32_t *tokens, int count, ksk_error *err)
+{
+    if (count < 1)
+        return ksk_fail(err, KSK_BAD_ARGUMENT, "support: a sentence has none");
+    for (int i = 0; i < count; i++)
+        if (tokens[i] < 0 || tokens[i] >= s->rules.vocabulary)
+            return ksk_fail(err, KSK_BAD_ARGUMENT, "support: token %d is not in [0, %d)", tokens[i],
+                            s->rules.vocabulary);
+    return true;
+}
+
+/* The candidates of rows [first, last), whose logits are there. */
+static bool choose_within(scorer *s, const ksk_contexts *c, const ksk_choice *choice, int first,
+                          int last, ksk_error *err)
+{
+    bool ok = true;
+    for (int i = 0; i < choice->count; i++)
+        s->places[choice->tokens[i]] = i;
+    for (int i = first; ok && i < last; i++) {
+        const float *const row = s->logits + (size_t)(i - first) * (size_t)choice->count;
+        for (int32_t j = c->spans[i][0]; ok && j < c->spans[i][0] + c->spans[i][1]; j++) {
+            const int32_t place = s->places[c->candidates[j]];
+            ok = place >= 0 ||
+                 ksk_fail(err, KSK_BAD_ARGUMENT, "row %d: candidate %d is not in the support", i,
+                          c->candidates[j]);
+            s->chosen[j] = ok ? row[place] : 0;
+        }
+    }
+    for (int i = 0; i < choice->count; i++)
+        s->places[choice->tokens[i]] = -1;
+    return ok;
+}
+
+/* Rows [first, last) are of one sentence. */
+static bool score_sentence(scorer *s, const ksk_contexts *c, int first, int last, ksk_error *err)
+{
+    const int sentence = s->now[first][0], count = c->supports[sentence][1], rows = last - first;
+    const int32_t *const tokens = c->support + c->supports[sentence][0];
+    ksk_choice *const choice = &s->choices[sentence];
+    if (!check_support(s, tokens, count, err) ||
+        !ksk_choice_make(choice, s->plans->head, count, tokens, err))
+        return false;
+    const int64_t width = ksk_tensor_size(s->decoded, 1);
+    if (!ksk_grow(&s->logits, &s->logit_room, (size_t)rows * (size_t)count + 1, sizeof *s->logits))
+        return ksk_fail_memory(err);
+    ksk_choice_logits(choice, rows, ksk_tensor_f32(s->decoded) + first * width, s->logits);
+    ksk_kernels_best()->log_softmax(rows, count, s->logits, count, s->logits, count);
+    return choose_within(s, c, choice, first, last, err);
+}
+
+static bool score_within(scorer *s, const ksk_contexts *c, float **log_probs, ksk_error *err)
+{
+    if (!c->candidates)
+        return ksk_fail(err, KSK_BAD_ARGUMENT, "a support without candidates");
+    if (!prepare_supports(s, err))
+        return false;
+    for (int first = 0, last; first < c->rows; first = last) {
+        for (last = first + 1; last < c->rows && s->now[last][0] == s->now[first][0];)
+            last++;
+        if (!score_sentence(s, c, first, last, err))
+            return false;
+    }
+    *log_probs = s->chosen;
+    return true;
+}
+
+/* --- a round ------------------------------------------------------------------------------------
+ */
+
 static bool run_round(scorer *s, const ksk_contexts *c, float **log_probs, ksk_error *err)
 {
     int64_t entries = 0;
@@ -109,14 +228,9 @@ static bool run_round(scorer *s, const ksk_contexts *c, float **log_probs, ksk_e
             return false;
     const ksk_step_rows step = {c->rows,          s->ids,         s->positions,   s->slots.spans,
                                 s->slots.entries, s->slots.index, s->slots.slots, s->cross};
-    if (!ksk_plans_step(s->plans, s->workspace, &step, &s->log_probs, err))
+    if (!ksk_plans_step(s->plans, s->workspace, &step, &s->decoded, err))
         return false;
-    *log_probs = ksk_tensor_fill(s->log_probs);
-    if (c->candidates) {
-        choose(s, c, *log_probs);
-        *log_probs = s->chosen;
-    }
-    return true;
+    return c->support ? score_within(s, c, log_probs, err) : score_all(s, c, log_probs, err);
 }
 
 static bool score(ksk_markov *self, const ksk_contexts *contexts, float **log_probs, ksk_error *err)
@@ -136,7 +250,12 @@ static void free_scorer(ksk_markov *self)
     ksk_workspace_free(s->workspace);
     ksk_sources_clear(&s->sources);
     ksk_slots_clear(&s->slots);
+    ksk_tensor_release(s->decoded);
     ksk_tensor_release(s->log_probs);
+    drop_choices(s);
+    ksk_free(s->choices);
+    ksk_free(s->logits);
+    ksk_free(s->places);
     ksk_free(s->now);
     ksk_free(s->old);
     ksk_free(s->ids);

@@ -36,7 +36,7 @@ static ksk_plan *compile_remember(ksk_graph *graph, const ksk_seq2seq *parts,
     return ksk_compile(graph, count, caches, options, err);
 }
 
-static ksk_sym trace_step(ksk_graph *graph, const ksk_seq2seq *parts, const ksk_module *module)
+static ksk_sym trace_decoder(ksk_graph *graph, const ksk_seq2seq *parts, const ksk_module *module)
 {
     ksk_decoder_input input = {.memory = ksk_none(graph)};
     input.ids = ids_input(graph, "ids", "rows");
@@ -46,21 +46,48 @@ static ksk_sym trace_step(ksk_graph *graph, const ksk_seq2seq *parts, const ksk_
     input.self.slots = ids_input(graph, "slots", "rows");
     input.cross =
         (ksk_pattern){spans_input(graph, "source spans", "rows"), ksk_none(graph), ksk_none(graph)};
-    const ksk_sym decoded = parts->decode(module, &input);
-    return parts->project(module, decoded);
+    return parts->decode(module, &input);
 }
 
 static ksk_plan *compile_step(ksk_graph *graph, const ksk_seq2seq *parts, const ksk_module *module,
                               const ksk_compile_options *options, ksk_error *err)
 {
-    const ksk_sym logits = trace_step(graph, parts, module);
+    const ksk_sym logits = parts->project(module, trace_decoder(graph, parts, module));
     return ksk_compile(graph, 1, &logits, options, err);
 }
 
 static ksk_plan *compile_round(ksk_graph *graph, const ksk_seq2seq *parts, const ksk_module *module,
                                const ksk_compile_options *options, ksk_error *err)
 {
-    const ksk_sym log_probs = ksk_log_softmax(trace_step(graph, parts, module));
+    const ksk_sym decoded = trace_decoder(graph, parts, module);
+    return ksk_compile(graph, 1, &decoded, options, err);
+}
+
+/* Columns of what the decoder gives; tracing it is the only way to know. */
+static ksk_size decoded_width(const ksk_seq2seq *parts, const ksk_module *module)
+{
+    ksk_graph *graph = ksk_graph_new();
+    const ksk_size none = {0};
+    if (!graph)
+        return none;
+    const ksk_shape shape = ksk_sym_shape(trace_decoder(graph, parts, module));
+    ksk_graph_free(graph);
+    return shape.rank == 2 ? shape.size[1] : none;
+}
+
+/* The logits of an input of decoded rows. */
+static ksk_sym trace_projection(ksk_graph *graph, const ksk_seq2seq *parts,
+                                const ksk_module *module)
+{
+    const ksk_size rows = ksk_named(graph, "rows"), width = decoded_width(parts, module);
+    return parts->project(module, ksk_input(graph, "decoded", KSK_F32, ksk_shape2(rows, width)));
+}
+
+static ksk_plan *compile_projection(ksk_graph *graph, const ksk_seq2seq *parts,
+                                    const ksk_module *module, const ksk_compile_options *options,
+                                    ksk_error *err)
+{
+    const ksk_sym log_probs = ksk_log_softmax(trace_projection(graph, parts, module));
     return ksk_compile(graph, 1, &log_probs, options, err);
 }
 
@@ -97,6 +124,32 @@ static ksk_plan *compile(compile_function function, const ksk_model_type *type,
     return plan;
 }
 
+static ksk_head *find_head(const ksk_model_type *type, const ksk_module *module, ksk_error *err)
+{
+    ksk_graph *graph = ksk_graph_new();
+    if (!graph) {
+        ksk_fail_memory(err);
+        return NULL;
+    }
+    ksk_head *head = ksk_head_new(trace_projection(graph, type->seq2seq, module), err);
+    ksk_graph_free(graph);
+    return head;
+}
+
+static bool compile_cascade(ksk_seq2seq_plans *plans, const ksk_model_type *type,
+                            const ksk_module *module, const ksk_compile_options *options,
+                            ksk_error *err)
+{
+    plans->remember = compile(compile_remember, type, module, options, err);
+    plans->step = plans->remember ? compile(compile_round, type, module, options, err) : NULL;
+    plans->project = plans->step ? compile(compile_projection, type, module, options, err) : NULL;
+    if (!plans->project)
+        return false;
+    ksk_error none = {0};
+    plans->head = find_head(type, module, &none);
+    return plans->head || none.status == KSK_UNSUPPORTED || ksk_fail_memory(err);
+}
+
 ksk_seq2seq_plans *ksk_seq2seq_plans_new(const ksk_model_type *type, const ksk_module *module,
                                          ksk_purpose purpose, const ksk_compile_options *options,
                                          ksk_error *err)
@@ -110,10 +163,11 @@ ksk_seq2seq_plans *ksk_seq2seq_plans_new(const ksk_model_type *type, const ksk_m
     if (purpose == KSK_TO_SCORE) {
         plans->score = compile(compile_score, type, module, options, err);
         ok = plans->score;
+    } else if (purpose == KSK_TO_CASCADE) {
+        ok = compile_cascade(plans, type, module, options, err);
     } else {
         plans->remember = compile(compile_remember, type, module, options, err);
-        const compile_function step = purpose == KSK_TO_CASCADE ? compile_round : compile_step;
-        plans->step = plans->remember ? compile(step, type, module, options, err) : NULL;
+        plans->step = plans->remember ? compile(compile_step, type, module, options, err) : NULL;
         ok = plans->step;
     }
     if (ok)
@@ -128,7 +182,9 @@ void ksk_seq2seq_plans_free(ksk_seq2seq_plans *plans)
         return;
     ksk_plan_free(plans->remember);
     ksk_plan_free(plans->step);
+    ksk_plan_free(plans->project);
     ksk_plan_free(plans->score);
+    ksk_head_free(plans->head);
     ksk_free(plans);
 }
 
@@ -190,4 +246,10 @@ bool ksk_plans_step(const ksk_seq2seq_plans *plans, ksk_workspace *workspace,
                      cross = ksk_borrow_spans(step->cross, step->rows);
     const ksk_tensor *const inputs[] = {&ids, &positions, &spans, &index, &slots, &cross};
     return ksk_run(plans->step, workspace, inputs, output, err);
+}
+
+bool ksk_plans_project(const ksk_seq2seq_plans *plans, ksk_workspace *workspace,
+                       const ksk_tensor *decoded, ksk_tensor **output, ksk_error *err)
+{
+    return ksk_run(plans->project, workspace, &decoded, output, err);
 }

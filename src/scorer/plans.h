@@ -2,14 +2,17 @@
 #ifndef KSK_SCORER_PLANS_H
 #define KSK_SCORER_PLANS_H
 
+#include "scorer/head.h"
 #include "scorer/ragged.h"
 #include "scorer/seq2seq.h"
 #include "tensor/tensor.h"
 
 struct ksk_seq2seq_plans {
     ksk_plan *remember; /* to generate, to cascade: source → caches */
-    ksk_plan *step;  /* to generate: tokens → logits; to cascade: tokens → log-probabilities */
-    ksk_plan *score; /* to score: source, target → log-probabilities */
+    ksk_plan *step;     /* to generate: tokens → logits; to cascade: tokens → decoded rows */
+    ksk_plan *project;  /* to cascade: decoded rows → log-probabilities */
+    ksk_head *head;     /* to cascade: the same over chosen tokens; NULL: the model cannot */
+    ksk_plan *score;    /* to score: source, target → log-probabilities */
 };
 
 static inline ksk_tensor ksk_borrow_vector(const int32_t *data, int64_t count)
@@ -46,8 +49,12 @@ typedef struct ksk_step_rows {
     int32_t (*cross)[2];  /* [rows]: slots of the rows' sources */
 } ksk_step_rows;
 
-/* Runs the step: `output` [rows, vocabulary], as ksk_run's outputs. */
+/* Runs the step: `output` [rows, vocabulary or width], as ksk_run's outputs. */
 bool ksk_plans_step(const ksk_seq2seq_plans *plans, ksk_workspace *workspace,
                     const ksk_step_rows *step, ksk_tensor **output, ksk_error *err);
+
+/* Log-probabilities [rows, vocabulary] of decoded rows, as ksk_run's outputs. */
+bool ksk_plans_project(const ksk_seq2seq_plans *plans, ksk_workspace *workspace,
+                       const ksk_tensor *decoded, ksk_tensor **output, ksk_error *err);
 
 #endif

@@ -56,10 +56,10 @@ struct ksk_kernels {
                          int64_t first, int64_t last, const ksk_epilogue *epilogue, float *y,
                          int64_t y_stride);
 
-    /* int8: weights with one scale per column (63 steps each way), activations with one per row (127
-     * steps each way). Sums in 32-bit integers, exact. `packed` is opaque: pack_int8_size bytes.
-     * k_padded is k rounded up to a multiple of 4. quantize_rows adds `offset` to every byte, padding
-     * included; product_int8 wants it to be 128. */
+    /* int8: weights with one scale per column (63 steps each way), activations with one per row
+     * (127 steps each way). Sums in 32-bit integers, exact. `packed` is opaque: pack_int8_size
+     * bytes. k_padded is k rounded up to a multiple of 4. quantize_rows adds `offset` to every
+     * byte, padding included; product_int8 wants it to be 128. */
     size_t (*pack_int8_size)(int64_t k, int64_t n);
     void (*pack_int8)(int64_t k, int64_t n, const float *b, int64_t row, int64_t column,
                       void *packed, float *column_scales);
@@ -87,6 +87,11 @@ struct ksk_kernels {
                        const float *bias, float epsilon, float *y, int64_t y_stride);
     void (*log_softmax)(int64_t m, int64_t n, const float *x, int64_t x_stride, float *y,
                         int64_t y_stride);
+    /* What log_softmax takes off a row, one after the other: its largest number and the logarithm
+     * of the sum of e^(x - largest). */
+    void (*row_norm)(int64_t n, const float *x, float *largest, float *log_sum);
+    /* The largest number of each block of `block` elements of a row; NaN never. */
+    void (*maxima)(int64_t n, int64_t block, const float *x, float *most);
     void (*activate)(int64_t m, int64_t n, ksk_activation kind, const float *x, int64_t x_stride,
                      float *y, int64_t y_stride);
     /* b_stride 0 repeats one row of b. */

@@ -1,5 +1,6 @@
 #include "decode/markov_table.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "kaskad/memory.h"
@@ -61,18 +62,37 @@ static bool follow(const markov_scorer *self, const ksk_contexts *c, int i, mark
     return true;
 }
 
+/* What a support takes off a row's potentials; not finite when a candidate is outside. */
+static float norm_of(const markov_scorer *self, const ksk_contexts *c, int i, const markov_row *row)
+{
+    if (!c->support)
+        return 0;
+    const int32_t *const span = c->supports[row->sentence], *const tokens = c->support + span[0];
+    double sum = 0;
+    int found = 0;
+    for (int j = 0; j < span[1]; j++) {
+        sum += exp((double)markov_potential(&self->table, self->sources[row->sentence],
+                                            row->position, row->context, row->length, tokens[j]));
+        for (int k = 0; k < c->spans[i][1]; k++)
+            found += c->candidates[c->spans[i][0] + k] == tokens[j];
+    }
+    return found == c->spans[i][1] ? (float)log(sum) : INFINITY;
+}
+
 static bool answer(const markov_scorer *self, const ksk_contexts *c, int i, const markov_row *row,
                    float **next)
 {
     const int count = c->candidates ? c->spans[i][1] : self->base.vocabulary;
-    if (row->position >= self->base.max_target || count < 1)
+    const float norm = norm_of(self, c, i, row);
+    if (row->position >= self->base.max_target || count < 1 || !isfinite(norm))
         return false;
     for (int j = 0; j < count; j++) {
         const int32_t token = c->candidates ? c->candidates[c->spans[i][0] + j] : j;
         if (token < 0 || token >= self->base.vocabulary)
             return false;
         *(*next)++ = markov_potential(&self->table, self->sources[row->sentence], row->position,
-                                      row->context, row->length, token);
+                                      row->context, row->length, token) -
+                     norm;
     }
     return true;
 }

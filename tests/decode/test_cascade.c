@@ -328,6 +328,115 @@ static void test_watched(void **state)
     }
 }
 
+/* --- fewer states, fewer words ------------------------------------------------------------------
+ */
+
+typedef struct outcome {
+    ksk_nbest results[most_sentences];
+    long rows;
+} outcome;
+
+static outcome decode_with(markov_table t, const ksk_decode_options *options, const sources *s)
+{
+    outcome o = {.rows = 0};
+    markov_scorer *const scorer = markov_scorer_new(t);
+    assert_non_null(scorer);
+    ksk_error err = {0};
+    if (!ksk_decoder_cascade.decode_markov(&scorer->base, most_sentences, s->pointers, s->lengths,
+                                           options, NULL, o.results, &err))
+        fail_msg("%s", err.message);
+    o.rows = scorer->rows;
+    scorer->base.free(&scorer->base);
+    return o;
+}
+
+static void clear(outcome *o)
+{
+    for (int i = 0; i < most_sentences; i++)
+        ksk_nbest_clear(&o->results[i]);
+}
+
+/* A threshold that drops nothing, and keeping all, change nothing; less of either costs fewer
+ * rows. */
+static void test_pruning(void **state)
+{
+    const markov_table t = {21, 30, 3, 1, 0, 3};
+    sources s;
+    make_sources(&s, 5);
+    ksk_decode_options options = options_of(6, 4, 2);
+    outcome full = decode_with(t, &options, &s);
+    options.cascade.threshold = 1e6;
+    options.cascade.keep = 6;
+    outcome same = decode_with(t, &options, &s);
+    options.cascade.threshold = 4;
+    outcome near = decode_with(t, &options, &s);
+    options.cascade.threshold = INFINITY;
+    options.cascade.keep = 2;
+    outcome few = decode_with(t, &options, &s);
+    assert_true(same.rows == full.rows && near.rows < full.rows && few.rows < full.rows);
+    for (int i = 0; i < most_sentences; i++)
+        assert_same(&full.results[i], &same.results[i]);
+    clear(&full);
+    clear(&same);
+    clear(&near);
+    clear(&few);
+}
+
+/* A threshold of 0 leaves the best path of the first contexts, and no more rounds. */
+static void test_early_end(void **state)
+{
+    const markov_table t = {22, 30, 3, 1, 0, 3};
+    sources s;
+    make_sources(&s, 6);
+    ksk_decode_options options = options_of(6, 2, 2);
+    outcome bigrams = decode_with(t, &options, &s);
+    options.cascade.rounds = 4;
+    options.cascade.threshold = 0;
+    outcome early = decode_with(t, &options, &s);
+    options.cascade.rounds = 2;
+    outcome narrow = decode_with(t, &options, &s);
+    assert_true(early.rows == narrow.rows && early.rows < bigrams.rows);
+    for (int i = 0; i < most_sentences; i++)
+        assert_same(&early.results[i], &narrow.results[i]);
+    clear(&bigrams);
+    clear(&early);
+    clear(&narrow);
+}
+
+/* With every word in the support only the norms are new: probabilities of the whole vocabulary. */
+static void test_support(void **state)
+{
+    const markov_table t = {23, 12, 2, 1, 0, -1};
+    sources s;
+    make_sources(&s, 7);
+    ksk_decode_options options = options_of(8, 3, 1);
+    outcome potentials = decode_with(t, &options, &s);
+    options.cascade.support = 12;
+    outcome shares = decode_with(t, &options, &s);
+    int differ = 0;
+    for (int i = 0; i < most_sentences; i++) {
+        const ksk_hypothesis *const h = &shares.results[i].hypotheses[0];
+        const uint32_t source = markov_source(s.ids[i], s.lengths[i]);
+        double sum = 0;
+        for (int l = 0; l < h->length; l++) {
+            const int context = l < 2 ? l : 2;
+            double norm = 0;
+            for (int32_t token = 0; l > 0 && token < t.vocabulary; token++)
+                norm += exp(
+                    (double)markov_potential(&t, source, l, h->ids + l - context, context, token));
+            sum +=
+                (double)markov_potential(&t, source, l, h->ids + l - context, context, h->ids[l]) -
+                (l > 0 ? log(norm) : 0);
+        }
+        assert_float_equal(h->score, sum, 1e-4);
+        differ += h->length != potentials.results[i].hypotheses[0].length ||
+                  h->score != potentials.results[i].hypotheses[0].score;
+    }
+    assert_true(differ > 0);
+    clear(&potentials);
+    clear(&shares);
+}
+
 /* --- wrong settings -----------------------------------------------------------------------------
  */
 
@@ -361,6 +470,12 @@ static void test_wrong_settings(void **state)
 {
     REFUSE(cascade.topk, 0, "topk is 0");
     REFUSE(cascade.topk, 1025, "topk is 1025");
+    REFUSE(cascade.keep, -1, "keep is -1");
+    REFUSE(cascade.keep, 17, "topk, 16");
+    REFUSE(cascade.support, 15, "at least topk, 16");
+    REFUSE(cascade.support, 1025, "at most 1024");
+    REFUSE(cascade.threshold, -0.5, "threshold is -0.5");
+    REFUSE(cascade.threshold, NAN, "threshold is nan");
     REFUSE(cascade.rounds, -1, "rounds is -1");
     REFUSE(cascade.rounds, 1, "rounds is 1");
     REFUSE(cascade.rounds, 5, "rounds is 5, but the model's order 3 allows 4");
@@ -449,6 +564,9 @@ int main(void)
         cmocka_unit_test(test_small_topk),
         cmocka_unit_test(test_banned_and_max_length),
         cmocka_unit_test(test_any_company),
+        cmocka_unit_test(test_pruning),
+        cmocka_unit_test(test_early_end),
+        cmocka_unit_test(test_support),
         cmocka_unit_test(test_wrong_settings),
         cmocka_unit_test(test_wrong_sources),
         cmocka_unit_test(test_nothing_left),

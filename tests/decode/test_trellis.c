@@ -290,7 +290,7 @@ static int compare_round(const sentence *s, int round, ksk_lattice *g)
     compare_marginals(s, round, &tree);
     const int positions = compare_choice(s, round, &t);
     assert_int_equal(compare_choice(s, round, &tree), positions);
-    ksk_lattice_prune(g, &t, marginals, chosen, joined);
+    ksk_lattice_prune(g, &t, g->topk, -INFINITY, marginals, chosen, joined);
     compare_states(s, round, g);
     return positions;
 }

@@ -109,7 +109,8 @@ static int grow_round(ksk_markov *scorer, growing *rows, int count, int order,
         kept++;
     }
     const ksk_contexts contexts = {
-        kept, parents, tokens, positions, order ? wanted : NULL, (const int32_t(*)[2])spans};
+        kept, parents, tokens, positions, order ? wanted : NULL, (const int32_t(*)[2])spans,
+        NULL, NULL};
     ksk_error err = {0};
     float *values;
     if (!scorer->score(scorer, &contexts, &values, &err))
@@ -422,17 +423,59 @@ static void test_wrong_rows(void **state)
     const int32_t span[][2] = {{0, 1}}, shifted[][2] = {{1, 1}};
     float *values;
     assert_true(scorer->start(scorer, 1, &source, &length, NULL));
-    refuse_rows(scorer, &(ksk_contexts){1, &second, &token, &zero, NULL, NULL}, "sentence 1 of 1");
-    refuse_rows(scorer, &(ksk_contexts){1, &begin, &token, &minus, NULL, NULL}, "position -1");
-    refuse_rows(scorer, &(ksk_contexts){1, &begin, &token, &big, NULL, NULL}, "position 1048576");
-    refuse_rows(scorer, &(ksk_contexts){1, &begin, &token, &zero, &big, span}, "candidate 1048576");
-    refuse_rows(scorer, &(ksk_contexts){1, &begin, &token, &zero, &token, shifted}, "candidates");
-    refuse_rows(scorer, &(ksk_contexts){1, &zero, &token, &zero, NULL, NULL}, "row 0 of 0");
-    const ksk_contexts first = {1, &begin, &token, &one, NULL, NULL},
-                       next = {1, &zero, &token, &zero, &token, span};
+    refuse_rows(scorer, &(ksk_contexts){1, &second, &token, &zero, NULL, NULL, NULL, NULL},
+                "sentence 1 of 1");
+    refuse_rows(scorer, &(ksk_contexts){1, &begin, &token, &minus, NULL, NULL, NULL, NULL},
+                "position -1");
+    refuse_rows(scorer, &(ksk_contexts){1, &begin, &token, &big, NULL, NULL, NULL, NULL},
+                "position 1048576");
+    refuse_rows(scorer, &(ksk_contexts){1, &begin, &token, &zero, &big, span, NULL, NULL},
+                "candidate 1048576");
+    refuse_rows(scorer, &(ksk_contexts){1, &begin, &token, &zero, &token, shifted, NULL, NULL},
+                "candidates");
+    refuse_rows(scorer, &(ksk_contexts){1, &zero, &token, &zero, NULL, NULL, NULL, NULL},
+                "row 0 of 0");
+    const ksk_contexts first = {1, &begin, &token, &one, NULL, NULL, NULL, NULL},
+                       next = {1, &zero, &token, &zero, &token, span, NULL, NULL};
     assert_true(scorer->score(scorer, &first, &values, NULL));
     assert_true(scorer->score(scorer, &next, &values, NULL));
     refuse_rows(scorer, &next, "a context of 2 tokens; the order is 1");
+    scorer->free(scorer);
+    ksk_model_free(model);
+}
+
+/* Shares among a support are those of the whole vocabulary, over their sum. */
+static void test_support(void **state)
+{
+    ksk_model *model = make_model("tiny", "1");
+    ksk_markov *scorer =
+        ksk_markov_scorer_new(plans_of(model, KSK_TO_CASCADE), &model->rules, 1, NULL);
+    const int32_t one[] = {5, 7, 2}, other[] = {9, 2}, *const sources[] = {one, other};
+    const int lengths[] = {3, 2}, V = scorer->vocabulary;
+    const int32_t begin[] = {-1, -1, -2}, positions[] = {0, 1, 1};
+    const int32_t support[] = {4, 11, 6, 3, 8}, supports[][2] = {{0, 3}, {3, 2}};
+    const int32_t asked[] = {6, 4, 11, 8}, spans[][2] = {{0, 1}, {1, 2}, {3, 1}};
+    const int sentence[] = {0, 0, 0, 1}, row[] = {0, 1, 1, 2};
+    const ksk_contexts all = {3, begin, begin, positions, NULL, NULL, NULL, NULL};
+    const ksk_contexts within = {3, begin, begin, positions, asked, spans, support, supports};
+    float *values, *shares;
+    assert_true(scorer->start(scorer, 2, sources, lengths, NULL));
+    assert_true(scorer->score(scorer, &all, &values, NULL));
+    assert_true(scorer->score(scorer, &within, &shares, NULL));
+    for (int i = 0; i < 4; i++) {
+        const float *const log_probs = values + (size_t)row[i] * (size_t)V;
+        double sum = 0;
+        for (int j = 0; j < supports[sentence[i]][1]; j++)
+            sum += exp((double)log_probs[support[supports[sentence[i]][0] + j]]);
+        assert_float_equal(shares[i], (double)log_probs[asked[i]] - log(sum), 1e-5);
+    }
+    const int32_t outside[] = {7, 4, 11, 8};
+    ksk_contexts wrong = within;
+    wrong.candidates = outside;
+    refuse_rows(scorer, &wrong, "candidate 7 is not in the support");
+    wrong = all;
+    wrong.support = support;
+    refuse_rows(scorer, &wrong, "a support without candidates");
     scorer->free(scorer);
     ksk_model_free(model);
 }
@@ -498,6 +541,7 @@ int main(void)
         cmocka_unit_test(test_settings),
         cmocka_unit_test(test_decoders),
         cmocka_unit_test(test_wrong_rows),
+        cmocka_unit_test(test_support),
         cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, checkpoint_make, checkpoint_remove);

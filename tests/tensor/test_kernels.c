@@ -465,6 +465,20 @@ static void test_layer_norm(void **state)
             check_layer_norm(tables[t], widths[w]);
 }
 
+static void check_maxima(const ksk_kernels *kernels, int64_t n, const float *x, float *most)
+{
+    for (int64_t block = 1; block <= 80; block += 26) {
+        kernels->maxima(n, block, x, most);
+        for (int64_t from = 0; from < n; from += block) {
+            const int64_t to = from + block < n ? from + block : n;
+            float largest = -INFINITY;
+            for (int64_t j = from; j < to; j++)
+                largest = fmaxf(largest, x[j]);
+            assert_true(most[from / block] == largest);
+        }
+    }
+}
+
 static void check_log_softmax(const ksk_kernels *kernels, int64_t n)
 {
     const int64_t m = 6, stride = n + 3;
@@ -486,6 +500,11 @@ static void check_log_softmax(const ksk_kernels *kernels, int64_t n)
             assert_near(y[i * stride + j], (double)row[j] - most - log(sum), 1e-6);
         kernels->log_softmax(1, n, row, n, alone, n);
         assert_memory_equal(alone, y + i * stride, (size_t)n * sizeof *y);
+        float largest, log_sum;
+        kernels->row_norm(n, row, &largest, &log_sum);
+        for (int64_t j = 0; j < n; j++)
+            assert_true(row[j] - largest - log_sum == alone[j]);
+        check_maxima(kernels, n, row, alone);
     }
     kernels->log_softmax(m, n, x, stride, x, stride);
     assert_memory_equal(x + stride, y + stride, (size_t)n * sizeof *y);

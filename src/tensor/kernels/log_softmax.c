@@ -12,6 +12,18 @@ void KERNEL(log_softmax)(int64_t m, int64_t n, const float *x, int64_t x_stride,
     }
 }
 
+void KERNEL(row_norm)(int64_t n, const float *x, float *largest, float *log_sum)
+{
+    *largest = largest_in(n, x);
+    *log_sum = logf(sum_of_exponentials(n, x, *largest));
+}
+
+void KERNEL(maxima)(int64_t n, int64_t block, const float *x, float *most)
+{
+    for (int64_t j = 0; j < n; j += block)
+        *most++ = largest_in(n - j < block ? n - j : block, x + j);
+}
+
 void KERNEL(log_softmax_grad)(int64_t m, int64_t n, const float *y, int64_t y_stride,
                               const float *dy, int64_t dy_stride, float *dx, int64_t dx_stride)
 {

@@ -36,7 +36,7 @@
     MEMBER(pack_f32) MEMBER(pack_bf16) MEMBER(product_f32) MEMBER(product_bf16)                    \
     MEMBER(pack_int8_size) MEMBER(pack_int8) MEMBER(quantize_rows) MEMBER(product_int8)            \
     MEMBER(round_rows) MEMBER(finish_f32) MEMBER(finish_int8) MEMBER(layer_norm)                   \
-    MEMBER(log_softmax) MEMBER(activate) MEMBER(add) MEMBER(multiply) MEMBER(scale)                \
+    MEMBER(log_softmax) MEMBER(row_norm) MEMBER(maxima) MEMBER(activate) MEMBER(add) MEMBER(multiply) MEMBER(scale)                \
     MEMBER(attention) MEMBER(cross_entropy) MEMBER(cross_entropy_grad) MEMBER(attention_grad)      \
     MEMBER(layer_norm_grad) MEMBER(log_softmax_grad) MEMBER(activate_grad) MEMBER(dropout)         \
     MEMBER(column_sum) MEMBER(add_rows)

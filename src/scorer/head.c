@@ -1,0 +1,144 @@
+#include "scorer/head.h"
+
+#include <string.h>
+
+#include "graph/graph.h"
+#include "graph/ops/ops.h"
+#include "kaskad/memory.h"
+#include "tensor/product.h"
+#include "tensor/tensor.h"
+
+struct ksk_head {
+    ksk_tensor *weight; /* [vocabulary, width], of any type of floats */
+    ksk_tensor *bias;   /* f32 [vocabulary], or NULL */
+    int64_t width;
+};
+
+/* --- the weights --------------------------------------------------------------------------------
+ */
+
+/* The tensor of a value that never changes; NULL for others. Caller releases. */
+static ksk_tensor *tensor_of(const ksk_graph *graph, int32_t number)
+{
+    const graph_value *value = &graph->values[number];
+    if (value->kind == VALUE_CONSTANT)
+        return ksk_tensor_share(value->constant);
+    if (value->kind == VALUE_PARAM)
+        return ksk_tensor_share(ksk_module_tensor(value->module, value->name));
+    return NULL;
+}
+
+static const graph_node *node_of(ksk_sym sym)
+{
+    const graph_value *value = &sym.graph->values[sym.value];
+    return value->kind == VALUE_RESULT ? &sym.graph->nodes[value->node] : NULL;
+}
+
+ksk_head *ksk_head_new(ksk_sym logits, ksk_error *err)
+{
+    const graph_node *node = ksk_graph_error(logits.graph) ? NULL : node_of(logits);
+    ksk_head *head = ksk_calloc(1, sizeof *head);
+    if (!head) {
+        ksk_fail_memory(err);
+        return NULL;
+    }
+    if (node && node->op == &ksk_op_linear) {
+        const int32_t bias = node->inputs[LINEAR_BIAS];
+        ksk_tensor *narrow = bias ? tensor_of(logits.graph, bias) : NULL;
+        head->weight = tensor_of(logits.graph, node->inputs[LINEAR_WEIGHT]);
+        head->bias = narrow ? ksk_tensor_convert(narrow, KSK_F32, err) : NULL;
+        ksk_tensor_release(narrow);
+        if (head->weight && (!bias || head->bias)) {
+            head->width = ksk_tensor_size(head->weight, 1);
+            return head;
+        }
+    }
+    ksk_head_free(head);
+    ksk_fail(err, KSK_UNSUPPORTED,
+             "choosing among tokens needs a model whose logits are a product with weights of its "
+             "own");
+    return NULL;
+}
+
+void ksk_head_free(ksk_head *head)
+{
+    if (!head)
+        return;
+    ksk_tensor_release(head->weight);
+    ksk_tensor_release(head->bias);
+    ksk_free(head);
+}
+
+/* --- choices ------------------------------------------------------------------------------------
+ */
+
+static void widen_row(const ksk_tensor *weight, int64_t row, int64_t width, float *to)
+{
+    const uint16_t *half = (const uint16_t *)ksk_tensor_data(weight) + row * width;
+    switch (ksk_tensor_dtype(weight)) {
+    case KSK_BF16:
+        for (int64_t j = 0; j < width; j++)
+            to[j] = ksk_bf16_to_f32(half[j]);
+        break;
+    case KSK_F16:
+        for (int64_t j = 0; j < width; j++)
+            to[j] = ksk_f16_to_f32(half[j]);
+        break;
+    default:
+        memcpy(to, ksk_tensor_f32(weight) + row * width, (size_t)width * sizeof *to);
+    }
+}
+
+static bool pack(ksk_choice *choice, const ksk_head *head, ksk_error *err)
+{
+    float *rows = ksk_malloc((size_t)choice->count * (size_t)head->width * sizeof *rows);
+    if (!rows)
+        return ksk_fail_memory(err);
+    for (int i = 0; i < choice->count; i++) {
+        widen_row(head->weight, choice->tokens[i], head->width, rows + i * head->width);
+        if (head->bias)
+            choice->bias[i] = ksk_tensor_f32(head->bias)[choice->tokens[i]];
+        else
+            choice->bias[i] = 0;
+    }
+    choice->packed = ksk_packed_new(ksk_kernels_best(), KSK_PRECISION_F32, choice->count,
+                                    head->width, rows, head->width, err);
+    ksk_free(rows);
+    return choice->packed;
+}
+
+bool ksk_choice_make(ksk_choice *choice, const ksk_head *head, int count, const int32_t *tokens,
+                     ksk_error *err)
+{
+    const size_t bytes = (size_t)count * sizeof *tokens;
+    if (choice->packed && choice->count == count && memcmp(choice->tokens, tokens, bytes) == 0)
+        return true;
+    ksk_packed_free(choice->packed);
+    choice->packed = NULL;
+    choice->count = 0;
+    if (!ksk_grow(&choice->tokens, &choice->token_room, (size_t)count, sizeof *choice->tokens) ||
+        !ksk_grow(&choice->bias, &choice->bias_room, (size_t)count, sizeof *choice->bias))
+        return ksk_fail_memory(err);
+    memcpy(choice->tokens, tokens, bytes);
+    choice->count = count;
+    choice->width = head->width;
+    if (pack(choice, head, err))
+        return true;
+    choice->count = 0;
+    return false;
+}
+
+void ksk_choice_clear(ksk_choice *choice)
+{
+    ksk_packed_free(choice->packed);
+    ksk_free(choice->tokens);
+    ksk_free(choice->bias);
+    *choice = (ksk_choice){.count = 0};
+}
+
+void ksk_choice_logits(const ksk_choice *choice, int64_t rows, const float *x, float *logits)
+{
+    const ksk_epilogue epilogue = {.bias = choice->bias, .activation = KSK_IDENTITY};
+    ksk_product(choice->packed, rows, x, choice->width, &epilogue, logits, choice->count, NULL,
+                NULL);
+}
