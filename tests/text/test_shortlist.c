@@ -214,6 +214,24 @@ static void test_file(void **state)
     ksk_selection_clear(&selection);
 }
 
+/* Files written before stay readable: the format does not change under its version. */
+static void test_format(void **state)
+{
+    static const char *const names[] = {"narrow.bin", "wide.bin"};
+    static const int sizes[] = {130, 66000};
+    char bytes[200], golden[200], name[200];
+    for (size_t i = 0; i < 2; i++) {
+        const ksk_shortlist_lists lists = lists_for(sizes[i]);
+        const size_t size = save(&lists, bytes, sizeof bytes);
+        snprintf(name, sizeof name, "%s/tests/fuzz/corpus/shortlist/%s", KSK_SOURCE, names[i]);
+        FILE *file = fopen(name, "rb");
+        assert_non_null(file);
+        assert_int_equal(fread(golden, 1, sizeof golden, file), size);
+        fclose(file);
+        assert_memory_equal(bytes, golden, size);
+    }
+}
+
 static void refused(const ksk_shortlist_scope *scope, ksk_status status, const char *part)
 {
     ksk_error err = {0};
@@ -305,7 +323,7 @@ int main(void)
         cmocka_unit_test(test_no_allocation), cmocka_unit_test(test_foreign_id),
         cmocka_unit_test(test_refuses_lists), cmocka_unit_test(test_file),
         cmocka_unit_test(test_other_model),   cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_format),        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, make_path, remove_path);
 }
