@@ -1,11 +1,12 @@
-"""Runs kaskad beside CTranslate2 and transformers: the same weights, the same text, the same machine.
+"""Runs kaskad beside CTranslate2, Marian and transformers: the same weights, the same text, the same machine.
 
-    python bench/peers/run.py [--systems A,B,...] [--lines N] [--repeats N] [--batch-sizes 1,32] [--json FILE]
+    python bench/peers/run.py [--systems A,B,...] [--lines N] [--repeats N] [--batch-sizes 1,32,128] [--json FILE]
 
 Each system is a process of its own that loads the model and then waits. For every batch size the systems take turns,
-A B C A B C ..., so that a machine that slows down slows all of them; the table gives medians. What is timed is said in
-systems.py, which also lists the systems. BLEU is sacreBLEU's of the output; the columns after it are a check that all
-do the same work.
+A B C A B C ..., so that a machine that slows down slows all of them. The first table gives medians; the second compares
+each of kaskad's precisions with the best variant of every other program: the median, and the spread, of the ratios
+within the turns. What is timed is said in systems.py, which also lists the systems. BLEU is sacreBLEU's of the output;
+the columns after it are a check that all do the same work.
 """
 
 import argparse
@@ -29,9 +30,9 @@ def arguments():
     parser.add_argument("--model", default=str(ROOT / "models/tatoeba-deu-eng"))
     parser.add_argument("--text", default=str(ROOT / "data/tatoeba-deu-eng/test.tsv"), help="source<TAB>reference lines")
     parser.add_argument("--kaskad", default=str(ROOT / "build/kaskad"))
-    parser.add_argument("--lines", type=int, default=200)
+    parser.add_argument("--lines", type=int, default=256)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--batch-sizes", default="1,32")
+    parser.add_argument("--batch-sizes", default="1,32,128")
     parser.add_argument("--beam", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--max-length", type=int, default=256, help="most tokens of an output, start token included")
@@ -48,12 +49,21 @@ def flags():
         return set()
 
 
-def default_systems(kaskad):
-    names = ["ct2-f32", "ct2-f32+mkl", "ct2-f32+inter", "ct2-int8", "transformers"]
+def variants_of_ctranslate2():
+    """Its own choice, its MKL path, the widest instructions, each with shared batches and with replicas."""
+    ways = ["", "+mkl"]
     if "avx512f" in flags():
-        names[2:2] = ["ct2-f32+mkl+avx512"]
-        names[-1:-1] = ["ct2-int8+mkl+avx512"]
-    return (["kaskad-f32"] if os.access(kaskad, os.X_OK) else []) + names
+        ways += ["+avx512", "+mkl+avx512"]
+    return [f"ct2-{precision}{way}{replicas}" for precision in ("f32", "int8") for way in ways for replicas in ("", "+inter")]
+
+
+def default_systems():
+    names = ["kaskad-f32", "kaskad-bf16", "kaskad-int8", *variants_of_ctranslate2()]
+    if systems.has_marian():
+        names += ["marian-f32", "marian-int8", "marian-int8+packed"]
+    else:
+        print("pymarian is not installed: Marian is left out (bench/peers/requirements-marian.txt)", file=sys.stderr)
+    return names + ["transformers"]
 
 
 class Worker:
@@ -95,12 +105,14 @@ def read_text(path, count):
 
 def work(options):
     pairs, warm = read_text(options.text, options.lines)
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever a library prints goes to stderr
+    sys.stdout = sys.stderr
     system = systems.make(options.worker, {**vars(options), "warm": warm})
-    answers, sys.stdout = sys.stdout, sys.stderr
     print("{}", file=answers, flush=True)
     for request in sys.stdin:
-        seconds, texts = system.translate([p[0] for p in pairs], int(request))
-        print(json.dumps({"seconds": seconds, "texts": texts}), file=answers, flush=True)
+        seconds, texts, tokens = system.translate([p[0] for p in pairs], int(request))
+        print(json.dumps({"seconds": seconds, "texts": texts, "tokens": tokens}), file=answers, flush=True)
 
 
 def measure(workers, batch, repeats):
@@ -115,31 +127,80 @@ def measure(workers, batch, repeats):
     return found
 
 
-def row(name, answers, batch, references, count_tokens):
+def precision_of(name):
+    return name.split("+")[0].partition("-")[2] or "f32"
+
+
+def program_of(name):
+    return name.split("+")[0].partition("-")[0]
+
+
+def row(name, answers, batch, references):
     import sacrebleu
 
-    times = sorted(a["seconds"] for a in answers)
-    texts = answers[-1]["texts"]
-    tokens = count_tokens(texts)
+    times = [a["seconds"] for a in answers]
+    texts, tokens = answers[-1]["texts"], answers[-1]["tokens"]
     middle = statistics.median(times)
     return {
-        "system": name, "batch": batch, "seconds": middle, "fastest": times[0], "slowest": times[-1], "times": times,
+        "system": name, "batch": batch, "seconds": middle, "fastest": min(times), "slowest": max(times), "times": times,
         "tokens_per_second": tokens / middle, "tokens": tokens, "milliseconds_per_line": 1000 * middle / len(texts),
         "bleu": sacrebleu.corpus_bleu(texts, [references]).score, "texts": texts,
     }
 
 
-def table(rows, options):
-    print(f"\n{options.lines} lines of {pathlib.Path(options.text).name}, {pathlib.Path(options.model).name}, "
-          f"beam {options.beam}, {options.threads} threads, median of {options.repeats}; {processor()}\n")
-    print("| batch | system | seconds | fastest–slowest | tokens/s | ms/line | × first | BLEU | tokens | same as first |")
-    print("| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+def same_lines(a, b):
+    """Share of lines that two systems translate alike."""
+    return sum(x == y for x, y in zip(a["texts"], b["texts"])) / len(a["texts"])
+
+
+def ratios(ours, other):
+    """How many times as fast ours is, turn by turn, by tokens: some systems give more of them."""
+    return [(ours["tokens"] / t) / (other["tokens"] / u) for t, u in zip(ours["times"], other["times"])]
+
+
+def compare(rows):
+    """Each of kaskad's precisions against the best variant of every other program in the same precision (bf16, which
+    others do not have on CPUs, against f32), and bf16 and int8 against our own f32."""
+    found = []
+    for batch in dict.fromkeys(r["batch"] for r in rows):
+        these = [r for r in rows if r["batch"] == batch]
+        for ours in (r for r in these if program_of(r["system"]) == "kaskad"):
+            precision = precision_of(ours["system"])
+            wanted = "int8" if precision == "int8" else "f32"
+            best = {}
+            for r in these:
+                program = program_of(r["system"])
+                other = "f32" if program == "kaskad" else wanted
+                if r is ours or precision_of(r["system"]) != other or (program == "kaskad" and precision == "f32"):
+                    continue
+                if program not in best or r["tokens_per_second"] > best[program]["tokens_per_second"]:
+                    best[program] = r
+            for other in best.values():
+                all_ratios = ratios(ours, other)
+                found.append({
+                    "batch": batch, "system": ours["system"], "other": other["system"],
+                    "ratio": statistics.median(all_ratios), "least": min(all_ratios), "most": max(all_ratios),
+                    "same": same_lines(ours, other),
+                })
+    return found
+
+
+def print_rows(rows):
+    print("| batch | system | seconds | fastest–slowest | tokens/s | ms/line | BLEU | tokens | same lines as first |")
+    print("| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for r in rows:
         first = next(q for q in rows if q["batch"] == r["batch"])
-        same = sum(a == b for a, b in zip(first["texts"], r["texts"]))
         print(f"| {r['batch']} | {r['system']} | {r['seconds']:.3f} | {r['fastest']:.3f}–{r['slowest']:.3f} | "
-              f"{r['tokens_per_second']:.0f} | {r['milliseconds_per_line']:.2f} | "
-              f"{r['seconds'] / first['seconds']:.2f} | {r['bleu']:.2f} | {r['tokens']} | {same} |")
+              f"{r['tokens_per_second']:.0f} | {r['milliseconds_per_line']:.2f} | {r['bleu']:.2f} | {r['tokens']} | "
+              f"{100 * same_lines(first, r):.1f} % |")
+
+
+def print_comparisons(comparisons):
+    print("| batch | kaskad | beside its best | times as fast | in the turns | same lines |")
+    print("| ---: | --- | --- | ---: | ---: | ---: |")
+    for c in comparisons:
+        print(f"| {c['batch']} | {c['system']} | {c['other']} | {c['ratio']:.2f} | {c['least']:.2f}–{c['most']:.2f} | "
+              f"{100 * c['same']:.1f} % |")
 
 
 def processor():
@@ -152,28 +213,42 @@ def processor():
     return platform.machine()
 
 
+def versions(names):
+    from importlib import metadata
+
+    packages = {"ct2": "ctranslate2", "marian": "pymarian", "transformers": "transformers"}
+    wanted = [packages[p] for p in dict.fromkeys(map(program_of, names)) if p in packages]
+    return {p: metadata.version(p) for p in wanted + (["torch"] if "transformers" in wanted else [])}
+
+
 def main():
     options = arguments()
     if options.worker:
         return work(options)
-    import sentencepiece
-
-    names = options.systems.split(",") if options.systems else default_systems(options.kaskad)
+    names = options.systems.split(",") if options.systems else default_systems()
+    if any(program_of(name) == "kaskad" for name in names) and not os.access(options.kaskad, os.X_OK):
+        raise SystemExit(f"{options.kaskad} is not there; build it or name another with --kaskad")
     pathlib.Path(options.cache).mkdir(parents=True, exist_ok=True)
     pairs, _ = read_text(options.text, options.lines)
     options.lines = len(pairs)
-    pieces = sentencepiece.SentencePieceProcessor(model_file=str(pathlib.Path(options.model) / "target.spm"))
     workers = [Worker(name, options) for name in names]
     rows = []
     for batch in map(int, options.batch_sizes.split(",")):
         for name, answers in measure(workers, batch, options.repeats).items():
-            rows.append(row(name, answers, batch, [p[1] for p in pairs],
-                            lambda texts: sum(len(p) + 1 for p in pieces.encode(texts))))
+            rows.append(row(name, answers, batch, [p[1] for p in pairs]))
     for worker in workers:
         worker.close()
-    table(rows, options)
+    comparisons = compare(rows)
+    print(f"\n{options.lines} lines of {pathlib.Path(options.text).name}, {pathlib.Path(options.model).name}, "
+          f"beam {options.beam}, {options.threads} threads, median of {options.repeats}; {processor()}\n")
+    print_rows(rows)
+    print()
+    print_comparisons(comparisons)
     if options.json:
-        pathlib.Path(options.json).write_text(json.dumps(rows, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        settings = {k: getattr(options, k) for k in ("lines", "repeats", "beam", "threads", "max_length")}
+        document = {"model": pathlib.Path(options.model).name, "settings": settings, "processor": processor(),
+                    "versions": versions(names), "rows": rows, "comparisons": comparisons}
+        pathlib.Path(options.json).write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

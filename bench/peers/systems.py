@@ -1,17 +1,24 @@
-"""The systems that run.py measures. Each gives (seconds, texts) for a list of lines and a batch size.
+"""The systems that run.py measures. Each gives (seconds, texts, tokens) for a list of lines and a batch size.
 
 Seconds go from text to text, tokenisation included; loading the model, and a first batch that warms the system up, are
-left out. A system is named after its program and precision, with variants behind plus signs:
+left out. Tokens are those that came out, end tokens included. A system is named after its program and precision, with
+variants behind plus signs:
 
     kaskad-f32, kaskad-bf16, kaskad-int8
-    ct2-f32, ct2-int8       CTranslate2; +mkl sets CT2_USE_MKL=1, +avx512 CT2_FORCE_CPU_ISA=AVX512, +inter gives each
-                            thread batches of its own instead of sharing one batch's work
+    ct2-f32, ct2-int8       CTranslate2; +mkl sets CT2_USE_MKL=1, +avx512 (or another) CT2_FORCE_CPU_ISA=AVX512, +inter
+                            gives each thread batches of its own instead of sharing one batch's work
+    marian-f32, marian-int8 Marian through pymarian, batches of its own for each thread; int8 is intgemm8avx2, and
+                            +packed its other 8-bit products, packed8avx2. Its beam search is its own: beams shrink as
+                            hypotheses end, and a target is bounded by a multiple of its source's length
     transformers            in f32
 
-Every system may order the lines by length before it cuts them into batches; at batch 1 each line is a call.
+Every system may order the lines by length before it cuts them into batches; at batch 1 each line is a call, or each
+thread's next line where threads have batches of their own.
 """
 
 import contextlib
+import importlib.util
+import json
 import os
 import pathlib
 import subprocess
@@ -22,7 +29,7 @@ import time
 def make(name, settings):
     """The system of that name, loaded and warm."""
     program, *variants = name.split("+")
-    kinds = {"kaskad": Kaskad, "ct2": CTranslate2, "transformers": Transformers}
+    kinds = {"kaskad": Kaskad, "ct2": CTranslate2, "marian": Marian, "transformers": Transformers}
     kind, _, precision = program.partition("-")
     if kind not in kinds:
         raise SystemExit(f"no such system: {name}")
@@ -36,9 +43,14 @@ def environment(name, threads):
     values = {"OMP_NUM_THREADS": str(per_batch), "MKL_NUM_THREADS": str(per_batch), "TOKENIZERS_PARALLELISM": "false"}
     if "mkl" in variants:
         values["CT2_USE_MKL"] = "1"
-    if "avx512" in variants:
-        values["CT2_FORCE_CPU_ISA"] = "AVX512"
+    for isa in ("generic", "avx", "avx2", "avx512"):
+        if isa in variants:
+            values["CT2_FORCE_CPU_ISA"] = isa.upper()
     return values
+
+
+def has_marian():
+    return importlib.util.find_spec("pymarian") is not None
 
 
 def by_length(items, size):
@@ -57,6 +69,16 @@ class Kaskad:
             "--beam", str(settings["beam"]), "--threads", str(settings["threads"]), "--precision", precision,
             "--max-length", str(settings["max_length"]),
         ]
+        self.tokens = None
+
+    def _count(self, lines, batch):
+        """How many tokens come out, from a run that is not timed: the program's text does not say."""
+        if self.tokens is None:
+            command = self.command + ["--json", "--batch-size", str(batch)]
+            done = subprocess.run(command, input="".join(line + "\n" for line in lines).encode(), capture_output=True,
+                                  check=True)
+            self.tokens = sum(len(json.loads(line)["ids"]) for line in done.stdout.decode().splitlines())
+        return self.tokens
 
     def _run(self, lines, batch):
         with tempfile.TemporaryFile() as file:
@@ -73,7 +95,7 @@ class Kaskad:
         warm = self.settings["warm"][:batch]
         idle = min(self._run(warm, batch)[0] for _ in range(2))
         seconds, texts = self._run(warm + lines, batch)
-        return seconds - idle, texts[len(warm) :]
+        return seconds - idle, texts[len(warm) :], self._count(lines, batch)
 
 
 class Transformers:
@@ -91,7 +113,7 @@ class Transformers:
         self.translate(settings["warm"][:4], 4)
 
     def translate(self, lines, batch):
-        texts = [""] * len(lines)
+        texts, tokens = [""] * len(lines), 0
         start = time.perf_counter()
         for some in by_length(lines, batch):
             inputs = self.tokenizer([lines[i] for i in some], return_tensors="pt", padding=True)
@@ -101,7 +123,8 @@ class Transformers:
                 )
             for i, text in zip(some, self.tokenizer.batch_decode(out, skip_special_tokens=True)):
                 texts[i] = text
-        return time.perf_counter() - start, texts
+            tokens += int((out[:, 1:] != self.model.config.pad_token_id).sum())
+        return time.perf_counter() - start, texts, tokens
 
 
 class CTranslate2:
@@ -133,7 +156,53 @@ class CTranslate2:
         else:
             results = self.translator.translate_batch(pieces, **options)
         texts = [self.target.decode_pieces(r.hypotheses[0]) for r in results]
-        return time.perf_counter() - start, texts
+        seconds = time.perf_counter() - start
+        ends = sum(len(r.hypotheses[0]) < self.settings["max_length"] - 1 for r in results)
+        return seconds, texts, sum(len(r.hypotheses[0]) for r in results) + ends
+
+
+class Marian:
+    """The size of a batch is set when a model is loaded, so there is a translator for each."""
+
+    def __init__(self, precision, variants, settings):
+        if not has_marian():
+            raise SystemExit("marian: pymarian is not installed (bench/peers/requirements-marian.txt)")
+        import marian
+        import sentencepiece
+
+        model = pathlib.Path(settings["model"])
+        folder = marian.convert(model, settings["cache"])
+        kind = "packed8avx2" if "packed" in variants else "intgemm8avx2"
+        self.model = folder / "model.npz" if precision == "f32" else marian.quantize(folder, kind)
+        self.vocabulary = folder / "vocab.json"
+        self.settings, self.batch, self.translator = settings, 0, None
+        self.source = sentencepiece.SentencePieceProcessor(model_file=str(model / "source.spm"))
+        self.target = sentencepiece.SentencePieceProcessor(model_file=str(model / "target.spm"))
+        self.lengths = [len(p) + 1 for p in self.source.encode(settings["warm"])]
+
+    def _load(self, batch):
+        import pymarian
+
+        # Targets are bounded by a multiple of their source's length only.
+        factor = (self.settings["max_length"] - 1) * len(self.lengths) / sum(self.lengths)
+        self.translator = None  # the one before frees its memory first
+        self.translator = pymarian.Translator(
+            f"--models {self.model} --vocabs {self.vocabulary} {self.vocabulary} "
+            f"--cpu-threads {self.settings['threads']} --beam-size {self.settings['beam']} --normalize 1 --allow-unk "
+            f"--mini-batch {batch} --maxi-batch 1000 --maxi-batch-sort src --max-length 512 "
+            f"--max-length-factor {factor:.2f} --workspace 512 --quiet --quiet-translation"
+        )
+        self.batch = batch
+        self.translate(self.settings["warm"], batch)
+
+    def translate(self, lines, batch):
+        if batch != self.batch:
+            self._load(batch)
+        start = time.perf_counter()
+        pieces = [" ".join(p) for p in self.source.encode(lines, out_type=str)]
+        results = [r.split() for r in self.translator.translate(pieces)]
+        texts = self.target.decode_pieces(results)
+        return time.perf_counter() - start, texts, sum(len(r) + 1 for r in results)
 
 
 def convert(model, cache):
