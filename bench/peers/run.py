@@ -3,10 +3,11 @@
     python bench/peers/run.py [--systems A,B,...] [--lines N] [--repeats N] [--batch-sizes 1,32,128] [--json FILE]
 
 Each system is a process of its own that loads the model and then waits. For every batch size the systems take turns,
-A B C A B C ..., so that a machine that slows down slows all of them. The first table gives medians; the second compares
-each of kaskad's precisions with the best variant of every other program: the median, and the spread, of the ratios
-within the turns. What is timed is said in systems.py, which also lists the systems. BLEU is sacreBLEU's of the output;
-the columns after it are a check that all do the same work.
+A B C A B C ..., so that a machine that slows down slows all of them. A rehearsal comes first; a system that is slow
+(--patience), or a variant that is far behind its program's best (--behind), is measured in that alone. The first table
+gives medians; the second compares each of kaskad's precisions with the best variant of every other program: the median,
+and the spread, of the ratios within the turns. What is timed is said in systems.py, which also lists the systems. BLEU
+is sacreBLEU's of the output; the columns after it are a check that all do the same work.
 """
 
 import argparse
@@ -30,8 +31,10 @@ def arguments():
     parser.add_argument("--model", default=str(ROOT / "models/tatoeba-deu-eng"))
     parser.add_argument("--text", default=str(ROOT / "data/tatoeba-deu-eng/test.tsv"), help="source<TAB>reference lines")
     parser.add_argument("--kaskad", default=str(ROOT / "build/kaskad"))
-    parser.add_argument("--lines", type=int, default=256)
+    parser.add_argument("--lines", type=int, default=256, help="at least; a batch for each thread if that is more")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--patience", type=float, default=60, help="seconds from which on a turn is not repeated")
+    parser.add_argument("--behind", type=float, default=1.25, help="times a program's best from which on likewise")
     parser.add_argument("--batch-sizes", default="1,32,128")
     parser.add_argument("--beam", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
@@ -71,7 +74,7 @@ class Worker:
 
     def __init__(self, name, options):
         command = [sys.executable, __file__, "--worker", name]
-        for key in ("model", "text", "kaskad", "lines", "beam", "threads", "max_length", "cache"):
+        for key in ("model", "text", "kaskad", "beam", "threads", "max_length", "cache"):
             command += ["--" + key.replace("_", "-"), str(getattr(options, key))]
         self.name = name
         self.process = subprocess.Popen(
@@ -86,8 +89,8 @@ class Worker:
             raise SystemExit(f"{self.name} failed")
         return json.loads(line)
 
-    def ask(self, batch):
-        self.process.stdin.write(f"{batch}\n")
+    def ask(self, batch, lines):
+        self.process.stdin.write(f"{batch} {lines}\n")
         self.process.stdin.flush()
         return self.read()
 
@@ -96,35 +99,24 @@ class Worker:
         self.process.wait()
 
 
-def read_text(path, count):
+def read_text(path):
     pairs = [line.split("\t") for line in pathlib.Path(path).read_text(encoding="utf-8").splitlines()]
     if len(pairs) < 32:
         raise SystemExit(f"{path}: at least 32 lines are needed")
-    return pairs[:count], [p[0] for p in pairs[-32:]]
+    return pairs, [p[0] for p in pairs[-32:]]
 
 
 def work(options):
-    pairs, warm = read_text(options.text, options.lines)
+    pairs, warm = read_text(options.text)
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a library prints goes to stderr
     sys.stdout = sys.stderr
     system = systems.make(options.worker, {**vars(options), "warm": warm})
     print("{}", file=answers, flush=True)
     for request in sys.stdin:
-        seconds, texts, tokens = system.translate([p[0] for p in pairs], int(request))
+        batch, lines = map(int, request.split())
+        seconds, texts, tokens = system.translate([p[0] for p in pairs[:lines]], batch)
         print(json.dumps({"seconds": seconds, "texts": texts, "tokens": tokens}), file=answers, flush=True)
-
-
-def measure(workers, batch, repeats):
-    """{name: [answers]}; the first round is a rehearsal."""
-    found = {w.name: [] for w in workers}
-    for turn in range(repeats + 1):
-        for worker in workers:
-            time.sleep(0.3)  # lets the threads of the one before fall asleep
-            answer = worker.ask(batch)
-            if turn:
-                found[worker.name].append(answer)
-    return found
 
 
 def precision_of(name):
@@ -135,6 +127,38 @@ def program_of(name):
     return name.split("+")[0].partition("-")[0]
 
 
+def group_of(name):
+    return program_of(name), precision_of(name)
+
+
+def retired(answers, options):
+    """Names of systems that one turn is enough for; kaskad's never are."""
+    best = {}
+    for name, (answer,) in answers.items():
+        best[group_of(name)] = min(best.get(group_of(name), answer["seconds"]), answer["seconds"])
+    return {
+        name for name, (answer,) in answers.items()
+        if program_of(name) != "kaskad"
+        and (answer["seconds"] > options.patience or answer["seconds"] > options.behind * best[group_of(name)])
+    }
+
+
+def measure(workers, batch, lines, options):
+    """{name: [answers]}. Those of the rehearsal count only where there are no others."""
+    found = {}
+    for worker in workers:
+        found[worker.name] = [worker.ask(batch, lines)]
+    done = retired(found, options)
+    for name in found.keys() - done:
+        found[name].clear()
+    for _ in range(options.repeats):
+        for worker in workers:
+            if worker.name not in done:
+                time.sleep(0.3)  # lets the threads of the one before fall asleep
+                found[worker.name].append(worker.ask(batch, lines))
+    return found
+
+
 def row(name, answers, batch, references):
     import sacrebleu
 
@@ -142,7 +166,7 @@ def row(name, answers, batch, references):
     texts, tokens = answers[-1]["texts"], answers[-1]["tokens"]
     middle = statistics.median(times)
     return {
-        "system": name, "batch": batch, "seconds": middle, "fastest": min(times), "slowest": max(times), "times": times,
+        "system": name, "batch": batch, "lines": len(texts), "seconds": middle, "fastest": min(times), "slowest": max(times), "times": times,
         "tokens_per_second": tokens / middle, "tokens": tokens, "milliseconds_per_line": 1000 * middle / len(texts),
         "bleu": sacrebleu.corpus_bleu(texts, [references]).score, "texts": texts,
     }
@@ -186,11 +210,12 @@ def compare(rows):
 
 
 def print_rows(rows):
-    print("| batch | system | seconds | fastest–slowest | tokens/s | ms/line | BLEU | tokens | same lines as first |")
-    print("| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    print("| batch | lines | system | turns | seconds | fastest–slowest | tokens/s | ms/line | BLEU | tokens | "
+          "same lines as first |")
+    print("| ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for r in rows:
         first = next(q for q in rows if q["batch"] == r["batch"])
-        print(f"| {r['batch']} | {r['system']} | {r['seconds']:.3f} | {r['fastest']:.3f}–{r['slowest']:.3f} | "
+        print(f"| {r['batch']} | {r['lines']} | {r['system']} | {len(r['times'])} | {r['seconds']:.3f} | {r['fastest']:.3f}–{r['slowest']:.3f} | "
               f"{r['tokens_per_second']:.0f} | {r['milliseconds_per_line']:.2f} | {r['bleu']:.2f} | {r['tokens']} | "
               f"{100 * same_lines(first, r):.1f} % |")
 
@@ -229,23 +254,23 @@ def main():
     if any(program_of(name) == "kaskad" for name in names) and not os.access(options.kaskad, os.X_OK):
         raise SystemExit(f"{options.kaskad} is not there; build it or name another with --kaskad")
     pathlib.Path(options.cache).mkdir(parents=True, exist_ok=True)
-    pairs, _ = read_text(options.text, options.lines)
-    options.lines = len(pairs)
+    pairs, _ = read_text(options.text)
     workers = [Worker(name, options) for name in names]
     rows = []
     for batch in map(int, options.batch_sizes.split(",")):
-        for name, answers in measure(workers, batch, options.repeats).items():
-            rows.append(row(name, answers, batch, [p[1] for p in pairs]))
+        lines = min(max(options.lines, options.threads * batch), len(pairs))
+        for name, answers in measure(workers, batch, lines, options).items():
+            rows.append(row(name, answers, batch, [p[1] for p in pairs[:lines]]))
     for worker in workers:
         worker.close()
     comparisons = compare(rows)
-    print(f"\n{options.lines} lines of {pathlib.Path(options.text).name}, {pathlib.Path(options.model).name}, "
+    print(f"\n{pathlib.Path(options.text).name}, {pathlib.Path(options.model).name}, "
           f"beam {options.beam}, {options.threads} threads, median of {options.repeats}; {processor()}\n")
     print_rows(rows)
     print()
     print_comparisons(comparisons)
     if options.json:
-        settings = {k: getattr(options, k) for k in ("lines", "repeats", "beam", "threads", "max_length")}
+        settings = {k: getattr(options, k) for k in ("repeats", "beam", "threads", "max_length")}
         document = {"model": pathlib.Path(options.model).name, "settings": settings, "processor": processor(),
                     "versions": versions(names), "rows": rows, "comparisons": comparisons}
         pathlib.Path(options.json).write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

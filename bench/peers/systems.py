@@ -22,7 +22,7 @@ import json
 import os
 import pathlib
 import subprocess
-import tempfile
+import threading
 import time
 
 
@@ -60,7 +60,7 @@ def by_length(items, size):
 
 
 class Kaskad:
-    """The program translates a batch of warm-up lines alone, then those and the text; the difference is the text's."""
+    """The program itself, waiting at a pipe; one for the batch size at hand. Its answers come line by line."""
 
     def __init__(self, precision, variants, settings):
         self.settings = settings
@@ -69,33 +69,47 @@ class Kaskad:
             "--beam", str(settings["beam"]), "--threads", str(settings["threads"]), "--precision", precision,
             "--max-length", str(settings["max_length"]),
         ]
-        self.tokens = None
+        self.batch, self.process, self.tokens = 0, None, {}
 
-    def _count(self, lines, batch):
+    def _count(self, lines):
         """How many tokens come out, from a run that is not timed: the program's text does not say."""
-        if self.tokens is None:
-            command = self.command + ["--json", "--batch-size", str(batch)]
-            done = subprocess.run(command, input="".join(line + "\n" for line in lines).encode(), capture_output=True,
-                                  check=True)
-            self.tokens = sum(len(json.loads(line)["ids"]) for line in done.stdout.decode().splitlines())
-        return self.tokens
+        if len(lines) not in self.tokens:
+            text = "".join(line + "\n" for line in lines).encode()
+            done = subprocess.run(self.command + ["--json"], input=text, capture_output=True, check=True)
+            self.tokens[len(lines)] = sum(len(json.loads(line)["ids"]) for line in done.stdout.decode().splitlines())
+        return self.tokens[len(lines)]
 
-    def _run(self, lines, batch):
-        with tempfile.TemporaryFile() as file:
-            file.write("".join(line + "\n" for line in lines).encode())
-            file.seek(0)
-            start = time.perf_counter()
-            done = subprocess.run(self.command + ["--batch-size", str(batch)], stdin=file, capture_output=True)
-            seconds = time.perf_counter() - start
-        if done.returncode:
-            raise SystemExit("kaskad failed: " + done.stderr.decode(errors="replace"))
-        return seconds, done.stdout.decode().splitlines()
+    def _start(self, batch):
+        if self.process:
+            self.process.stdin.close()
+            self.process.wait()
+        self.process = subprocess.Popen(self.command + ["--batch-size", str(batch)], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, bufsize=0)
+        self.output = open(self.process.stdout.fileno(), "rb", closefd=False)
+        self.batch = batch
+        self._answer(self.settings["warm"])
+
+    def _answer(self, lines):
+        writer = threading.Thread(target=self._write, args=("".join(line + "\n" for line in lines).encode(),))
+        writer.start()
+        answers = [self.output.readline() for _ in lines]
+        writer.join()
+        if not all(answers):
+            raise SystemExit("kaskad failed: " + " ".join(self.command))
+        return answers
+
+    def _write(self, text):
+        while text:
+            text = text[self.process.stdin.write(text):]
 
     def translate(self, lines, batch):
-        warm = self.settings["warm"][:batch]
-        idle = min(self._run(warm, batch)[0] for _ in range(2))
-        seconds, texts = self._run(warm + lines, batch)
-        return seconds - idle, texts[len(warm) :], self._count(lines, batch)
+        if batch != self.batch:
+            self._start(batch)
+        tokens = self._count(lines)
+        start = time.perf_counter()
+        answers = self._answer(lines)
+        seconds = time.perf_counter() - start
+        return seconds, [a.decode().rstrip("\n") for a in answers], tokens
 
 
 class Transformers:
