@@ -415,7 +415,10 @@ bool ksk_distill(const ksk_model *teacher, const ksk_translate_options *translat
     ksk_distill_result ignored;
     ksk_distill_result *const r = result ? result : &ignored;
     *r = (ksk_distill_result){0};
-    if (options->resume && ksk_partial_whole(out))
+    bool whole = false;
+    if (options->resume && !ksk_partial_whole(out, &whole, err))
+        return false;
+    if (whole)
         return read_result(out, r, err);
     const bool ok = open_translator(&j, translate, err) && read_data(&j, err) &&
                     describe(&j, err) &&

@@ -18,6 +18,7 @@ struct ksk_partial {
     char *directory, *name; /* of the file that says where it stands */
     json_t *state;          /* {"settings", "bytes", "position"} */
     int64_t bytes;
+    bool fresh; /* begun, not gone on with */
 };
 
 static bool fail_errno(const ksk_partial *p, const char *what, ksk_error *err)
@@ -110,6 +111,7 @@ static bool go_on(ksk_partial *p, json_t *settings, ksk_error *err)
 
 static bool start(ksk_partial *p, json_t *settings, ksk_error *err)
 {
+    p->fresh = true;
     p->state = json_pack("{s:O}", "settings", settings);
     return p->state ? cut(p, 0, err) : ksk_fail_memory(err);
 }
@@ -145,7 +147,7 @@ void ksk_partial_close(ksk_partial *p)
 {
     if (!p)
         return;
-    if (p->fd >= 0 && p->state && !ksk_partial_position(p))
+    if (p->fd >= 0 && p->fresh && !ksk_partial_position(p))
         unlink(p->part); /* nothing came of it */
     if (p->fd >= 0)
         close(p->fd);
@@ -157,12 +159,12 @@ void ksk_partial_close(ksk_partial *p)
     ksk_free(p);
 }
 
-bool ksk_partial_whole(const char *path)
+bool ksk_partial_whole(const char *path, bool *whole, ksk_error *err)
 {
     char *part = join(path, ".part");
-    const bool whole = part && access(path, F_OK) == 0 && access(part, F_OK) != 0;
+    *whole = part && access(path, F_OK) == 0 && access(part, F_OK) != 0;
     ksk_free(part);
-    return whole;
+    return part || ksk_fail_memory(err);
 }
 
 const char *ksk_partial_path(const ksk_partial *p)

@@ -17,8 +17,9 @@ typedef struct ksk_partial ksk_partial;
 ksk_partial *ksk_partial_open(const char *path, json_t *settings, bool resume, ksk_error *err);
 void ksk_partial_close(ksk_partial *partial);
 
-/* Whether the file has its name already, and no other is being written. */
-bool ksk_partial_whole(const char *path);
+/* Whether the file has its name already, and no other is being written. False when memory runs out.
+ */
+bool ksk_partial_whole(const char *path, bool *whole, ksk_error *err);
 
 /* The path that is written to; what was last added with, or NULL. Both borrowed. */
 const char *ksk_partial_path(const ksk_partial *partial);

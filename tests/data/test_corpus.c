@@ -48,6 +48,46 @@ static void test_tsv(void **state)
     ksk_corpus_clear(&corpus);
 }
 
+static bool read_sources(const char *name, int64_t limit, ksk_corpus *corpus, ksk_error *err)
+{
+    char *path = ksk_path(directory, name);
+    const bool ok = ksk_corpus_read_sources(path, limit, corpus, err);
+    ksk_free(path);
+    return ok;
+}
+
+static void refuse_sources(const char *text, const char *message)
+{
+    ksk_corpus corpus = {0};
+    ksk_error err = {0};
+    put_text("s.txt", text);
+    assert_false(read_sources("s.txt", 0, &corpus, &err));
+    assert_int_equal(err.status, KSK_BAD_FORMAT);
+    assert_non_null(strstr(err.message, message));
+    ksk_corpus_clear(&corpus);
+}
+
+static void test_sources(void **state)
+{
+    ksk_corpus corpus = {0};
+    ksk_error err = {0};
+    put_text("s.txt", "eins\r\n zwei drei\nvier");
+    assert_true(read_sources("s.txt", 0, &corpus, &err));
+    assert_int_equal(corpus.count, 3);
+    assert_pair(&corpus, 0, "eins", "");
+    assert_pair(&corpus, 1, " zwei drei", "");
+    assert_pair(&corpus, 2, "vier", "");
+    ksk_corpus_clear(&corpus);
+    assert_true(read_sources("s.txt", 1, &corpus, &err));
+    assert_int_equal(corpus.count, 1);
+    ksk_corpus_clear(&corpus);
+    refuse_sources("eins\nzwei\ttwo\n", "s.txt:2: a tab in a source");
+    refuse_sources("eins\n\nzwei\n", "s.txt:2: the source is empty");
+    refuse_sources("", "holds no sentence");
+    assert_false(read_sources("none.txt", 0, &corpus, &err));
+    assert_int_equal(err.status, KSK_BAD_FILE);
+}
+
 static void test_two_files(void **state)
 {
     ksk_corpus corpus = {0};
@@ -214,7 +254,7 @@ int main(void)
         cmocka_unit_test(test_gzip),          cmocka_unit_test(test_bad_lines),
         cmocka_unit_test(test_unequal_files), cmocka_unit_test(test_endless_line),
         cmocka_unit_test(test_encodes),       cmocka_unit_test(test_memory_runs_out),
-        cmocka_unit_test(test_length_line),
+        cmocka_unit_test(test_length_line),   cmocka_unit_test(test_sources),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }
