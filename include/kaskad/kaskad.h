@@ -91,6 +91,8 @@ typedef struct ksk_translate_options {
     int batch_tokens;          /* most source tokens decoded at once; 0: no limit */
     bool split_sentences;      /* cut each line into sentences, translate those, join them again */
     ksk_long_rule long_lines;  /* a line over the model's positions: cut into pieces, or fail */
+    const char *shortlist;     /* file that `kaskad shortlist` wrote for the model: each batch is
+                                  decoded     with the tokens alone that it selects; NULL: with all */
 } ksk_translate_options;
 
 /* The defaults with the model's own generation settings. */

@@ -5,43 +5,61 @@
 #include <string.h>
 #include <time.h>
 
+#include "api/narrow.h"
 #include "base/pool.h"
 #include "kaskad/memory.h"
-#include "scorer/scorer.h"
+
+/* A scorer and the vocabulary that it was narrowed to. */
+typedef struct seat {
+    ksk_scorer scorer;
+    ksk_narrow narrow;
+} seat;
 
 struct ksk_crew {
     const ksk_model *model;
     const ksk_decoder *decoder;
+    const ksk_shortlist *shortlist; /* NULL: the whole vocabulary */
     int threads;
-    ksk_scorer together; /* uses all threads */
-    ksk_scorer *apart;   /* [threads]: one thread each, made when first needed */
-    ksk_pool *pool;      /* runs those */
+    seat together;  /* uses all threads */
+    seat *apart;    /* [threads]: one thread each, made when first needed */
+    ksk_pool *pool; /* runs those */
 };
 
 /* --- making -------------------------------------------------------------------------------------
  */
 
-static bool open_scorer(const ksk_crew *crew, int threads, ksk_scorer *scorer, ksk_error *err)
+static bool open_seat(const ksk_crew *crew, int threads, seat *at, ksk_error *err)
 {
     const ksk_model *model = crew->model;
     if (crew->decoder->decode_markov && !model->rules.block)
         return ksk_fail(err, KSK_BAD_ARGUMENT,
                         "the decoder '%s' needs a Markov Transformer; %s is of model_type '%s'",
                         crew->decoder->name, model->directory, model->type->name);
-    const ksk_seq2seq_plans *plans = ksk_model_plans(model, ksk_scorer_purpose(crew->decoder), err);
-    return plans && ksk_scorer_open(scorer, crew->decoder, plans, &model->rules, threads, err);
+    if (crew->shortlist && !crew->decoder->decode_markov && model->rules.block)
+        return ksk_fail(err, KSK_BAD_ARGUMENT,
+                        "a Markov Transformer read from left to right takes no shortlist");
+    const ksk_purpose purpose = ksk_scorer_purpose(crew->decoder, crew->shortlist);
+    const ksk_seq2seq_plans *plans = ksk_model_plans(model, purpose, err);
+    return plans && ksk_scorer_open(&at->scorer, crew->decoder, plans, &model->rules, threads, err);
 }
 
-ksk_crew *ksk_crew_new(const ksk_model *model, const ksk_decoder *decoder, int threads,
-                       ksk_error *err)
+static void close_seat(seat *at)
+{
+    ksk_scorer_close(&at->scorer);
+    ksk_narrow_clear(&at->narrow);
+}
+
+ksk_crew *ksk_crew_new(const ksk_model *model, const ksk_decoder *decoder,
+                       const ksk_shortlist *shortlist, int threads, ksk_error *err)
 {
     ksk_crew *crew = ksk_calloc(1, sizeof *crew);
     if (!crew) {
         ksk_fail_memory(err);
         return NULL;
     }
-    *crew = (ksk_crew){.model = model, .decoder = decoder, .threads = threads};
-    if (open_scorer(crew, threads, &crew->together, err))
+    *crew =
+        (ksk_crew){.model = model, .decoder = decoder, .shortlist = shortlist, .threads = threads};
+    if (open_seat(crew, threads, &crew->together, err))
         return crew;
     ksk_crew_free(crew);
     return NULL;
@@ -51,9 +69,9 @@ void ksk_crew_free(ksk_crew *crew)
 {
     if (!crew)
         return;
-    ksk_scorer_close(&crew->together);
+    close_seat(&crew->together);
     for (int i = 0; crew->apart && i < crew->threads; i++)
-        ksk_scorer_close(&crew->apart[i]);
+        close_seat(&crew->apart[i]);
     ksk_pool_free(crew->pool);
     ksk_free(crew->apart);
     ksk_free(crew);
@@ -61,7 +79,8 @@ void ksk_crew_free(ksk_crew *crew)
 
 bool ksk_crew_check(ksk_crew *crew, const ksk_translate_options *options, ksk_error *err)
 {
-    return ksk_scorer_decode(&crew->together, 0, NULL, NULL, &options->decode, NULL, NULL, err);
+    return ksk_scorer_decode(&crew->together.scorer, 0, NULL, NULL, &options->decode, NULL, NULL,
+                             err);
 }
 
 static bool call_apart(ksk_crew *crew, ksk_error *err)
@@ -71,7 +90,7 @@ static bool call_apart(ksk_crew *crew, ksk_error *err)
     if (!crew->apart && !(crew->apart = ksk_calloc((size_t)crew->threads, sizeof *crew->apart)))
         return ksk_fail_memory(err);
     for (int i = 0; i < crew->threads; i++)
-        if (!crew->apart[i].decoder && !open_scorer(crew, 1, &crew->apart[i], err))
+        if (!crew->apart[i].scorer.decoder && !open_seat(crew, 1, &crew->apart[i], err))
             return false;
     return true;
 }
@@ -129,8 +148,24 @@ typedef struct batch {
     ksk_nbest *results;
 } batch;
 
-static bool decode_units(const work *w, const ksk_scorer *scorer, const batch *b,
-                         ksk_unit *const *units, size_t count, ksk_error *err)
+static bool decode_at(const work *w, seat *at, const batch *b, int count, ksk_error *err)
+{
+    const ksk_crew *crew = w->crew;
+    const ksk_decode_options *options = &w->options->decode;
+    if (!crew->shortlist)
+        return ksk_scorer_decode(&at->scorer, count, b->sources, b->lengths, options, b->numbers,
+                                 b->results, err);
+    if (!ksk_narrow_to(&at->narrow, crew->shortlist, &at->scorer, &crew->model->rules, count,
+                       b->sources, b->lengths, options, err) ||
+        !ksk_scorer_decode(&at->scorer, count, b->sources, b->lengths, &at->narrow.options,
+                           b->numbers, b->results, err))
+        return false;
+    ksk_narrow_widen(&at->narrow, count, b->results);
+    return true;
+}
+
+static bool decode_units(const work *w, seat *at, const batch *b, ksk_unit *const *units,
+                         size_t count, ksk_error *err)
 {
     for (size_t i = 0; i < count; i++) {
         b->sources[i] = units[i]->ids;
@@ -139,8 +174,7 @@ static bool decode_units(const work *w, const ksk_scorer *scorer, const batch *b
         b->results[i] = (ksk_nbest){0};
     }
     const double began = now();
-    if (!ksk_scorer_decode(scorer, (int)count, b->sources, b->lengths, &w->options->decode,
-                           b->numbers, b->results, err))
+    if (!decode_at(w, at, b, (int)count, err))
         return false;
     const double seconds = now() - began;
     for (size_t i = 0; i < count; i++) {
@@ -150,13 +184,13 @@ static bool decode_units(const work *w, const ksk_scorer *scorer, const batch *b
     return true;
 }
 
-static bool decode_batch(const work *w, const ksk_scorer *scorer, size_t number, ksk_error *err)
+static bool decode_batch(const work *w, seat *at, size_t number, ksk_error *err)
 {
     const size_t first = number ? w->ends[number - 1] : 0, count = w->ends[number] - first;
     batch b = {ksk_calloc(count, sizeof *b.sources), ksk_calloc(count, sizeof *b.lengths),
                ksk_calloc(count, sizeof *b.numbers), ksk_calloc(count, sizeof *b.results)};
     const bool ok = ((b.sources && b.lengths && b.numbers && b.results) || ksk_fail_memory(err)) &&
-                    decode_units(w, scorer, &b, w->units + first, count, err);
+                    decode_units(w, at, &b, w->units + first, count, err);
     ksk_free(b.sources);
     ksk_free(b.lengths);
     ksk_free(b.numbers);

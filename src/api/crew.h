@@ -5,6 +5,7 @@
 #define KSK_API_CREW_H
 
 #include "api/model.h"
+#include "text/shortlist.h"
 
 /* A source to decode, and what came of it. */
 typedef struct ksk_unit {
@@ -17,10 +18,11 @@ typedef struct ksk_unit {
 
 typedef struct ksk_crew ksk_crew;
 
-/* Of `threads` threads, decoding as `decoder` does; the model must outlive it. Caller frees.
- * Errors: those of ksk_model_plans, OUT_OF_MEMORY. */
-ksk_crew *ksk_crew_new(const ksk_model *model, const ksk_decoder *decoder, int threads,
-                       ksk_error *err);
+/* Of `threads` threads, decoding as `decoder` does, each batch with the tokens alone that the
+ * shortlist (NULL: none) selects for it; model and shortlist must outlive it. Caller frees. Errors:
+ * those of ksk_model_plans, OUT_OF_MEMORY. */
+ksk_crew *ksk_crew_new(const ksk_model *model, const ksk_decoder *decoder,
+                       const ksk_shortlist *shortlist, int threads, ksk_error *err);
 void ksk_crew_free(ksk_crew *crew);
 
 /* Whether the decoder takes these options: what decoding nothing says. */

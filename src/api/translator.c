@@ -57,6 +57,22 @@ static bool check_options(const ksk_translate_options *options, ksk_error *err)
     return true;
 }
 
+/* A shortlist says nothing of tokens that a processor may have in mind. */
+static bool load_shortlist(ksk_translator *translator, ksk_error *err)
+{
+    const ksk_translate_options *options = &translator->options;
+    const ksk_model *model = translator->model;
+    if (!options->shortlist)
+        return true;
+    if (options->decode.processor_count > 0)
+        return ksk_fail(err, KSK_BAD_ARGUMENT,
+                        "a shortlist changes the tokens' numbers, which processors do not expect");
+    const ksk_shortlist_scope scope = {model->rules.source_vocabulary, model->rules.vocabulary,
+                                       ksk_tokenizer_fingerprint(model->tokenizer)};
+    translator->shortlist = ksk_shortlist_load(options->shortlist, &scope, err);
+    return translator->shortlist;
+}
+
 ksk_translator *ksk_translator_new(const ksk_model *model, const ksk_translate_options *options,
                                    ksk_error *err)
 {
@@ -71,8 +87,9 @@ ksk_translator *ksk_translator_new(const ksk_model *model, const ksk_translate_o
         translator->options.threads = processors();
     /* Decoding nothing checks the options, here rather than at the first line. */
     if (check_options(&translator->options, err) && choose_decoder(translator, err) &&
-        (translator->crew =
-             ksk_crew_new(model, translator->decoder, translator->options.threads, err)) &&
+        load_shortlist(translator, err) &&
+        (translator->crew = ksk_crew_new(model, translator->decoder, translator->shortlist,
+                                         translator->options.threads, err)) &&
         ksk_crew_check(translator->crew, &translator->options, err))
         return translator;
     ksk_translator_free(translator);
@@ -84,6 +101,7 @@ void ksk_translator_free(ksk_translator *translator)
     if (!translator)
         return;
     ksk_crew_free(translator->crew);
+    ksk_shortlist_free(translator->shortlist);
     ksk_workspace_free(translator->workspace);
     ksk_free(translator);
 }

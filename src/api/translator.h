@@ -8,6 +8,7 @@ struct ksk_translator {
     const ksk_model *model;
     const ksk_decoder *decoder;
     ksk_translate_options options;
+    ksk_shortlist *shortlist; /* or NULL */
     ksk_crew *crew;
     ksk_workspace *workspace; /* for scoring, made when first needed */
     uint64_t lines;           /* translated so far */

@@ -23,6 +23,7 @@ static const char long_rules[] = "split|error";
 typedef struct settings {
     const char *model, *decoder, *prefix;
     const char *argument; /* of the decoder */
+    const char *shortlist;
     ksk_texts processors;
     int precision, threads, batch_size, batch_tokens;
     int beams, n_best, topk, keep, rounds, delta, support, top_k, max_length, min_length,
@@ -72,6 +73,9 @@ static bool parse(int argc, char **argv, settings *s, int *status)
         KSK_TEXT("decode", 0, "NAME[=ARG]",
                  "greedy, beam, sample, cascade (of Markov Transformers) or a plugin's",
                  &s->decoder),
+        KSK_TEXT("shortlist", 0, "FILE",
+                 "decode with the tokens alone that it selects; made by `kaskad shortlist`",
+                 &s->shortlist),
         KSK_INT("beam", 0, "N", "hypotheses kept", &s->beams, 1, 1024),
         KSK_NUMBER("length-penalty", 0, "X", "score is log-probability / length^X",
                    &s->length_penalty, -100, 100),
@@ -200,6 +204,7 @@ static ksk_translate_options translate_options(const settings *s, const ksk_mode
     if (s->long_rule != NOT_GIVEN)
         t.long_lines = s->long_rule ? KSK_LONG_ERROR : KSK_LONG_SPLIT;
     d->argument = s->argument;
+    t.shortlist = s->shortlist;
     set_int(&d->beams, searches(s) ? s->beams : 1);
     set_int(&d->n_best, s->n_best);
     set_int(&d->cascade.topk, s->topk);

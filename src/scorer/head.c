@@ -136,6 +136,19 @@ void ksk_choice_clear(ksk_choice *choice)
     *choice = (ksk_choice){.count = 0};
 }
 
+int ksk_choice_place(const ksk_choice *choice, int32_t token)
+{
+    int low = 0, high = choice->count;
+    while (low < high) {
+        const int middle = low + (high - low) / 2;
+        if (choice->tokens[middle] < token)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < choice->count && choice->tokens[low] == token ? low : -1;
+}
+
 void ksk_choice_logits(const ksk_choice *choice, int64_t rows, const float *x, float *logits)
 {
     const ksk_epilogue epilogue = {.bias = choice->bias, .activation = KSK_IDENTITY};

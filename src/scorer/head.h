@@ -12,7 +12,8 @@ typedef struct ksk_head ksk_head;
 ksk_head *ksk_head_new(ksk_sym logits, ksk_error *err);
 void ksk_head_free(ksk_head *head);
 
-/* Tokens of the vocabulary, with their weights packed side by side in f32. Zero it first. */
+/* Tokens of the vocabulary, with their weights packed side by side in f32. Zero it first. As a
+ * vocabulary of its own, a token's id is its place in the choice. */
 typedef struct ksk_choice {
     int count;
     int32_t *tokens; /* [count] */
@@ -28,6 +29,9 @@ typedef struct ksk_choice {
 bool ksk_choice_make(ksk_choice *choice, const ksk_head *head, int count, const int32_t *tokens,
                      ksk_error *err);
 void ksk_choice_clear(ksk_choice *choice);
+
+/* The place of a token in a choice whose tokens ascend; -1: it is not there. */
+int ksk_choice_place(const ksk_choice *choice, int32_t token);
 
 /* Decoded rows x [rows, width] → logits [rows, choice->count]. */
 void ksk_choice_logits(const ksk_choice *choice, int64_t rows, const float *x, float *logits);

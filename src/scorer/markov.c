@@ -23,6 +23,12 @@ typedef struct scorer {
     ksk_tensor *decoded, *log_probs;
     float *chosen; /* the candidates' log-probabilities */
 
+    ksk_choice narrow; /* the vocabulary, if not the model's own; count 0: none */
+    float *narrow_logits;
+    size_t narrow_room;
+    int32_t *support; /* as the model knows its tokens */
+    size_t support_room;
+
     ksk_choice *choices; /* [sentences]: the supports */
     float *logits;       /* of a sentence's rows over its support */
     int32_t *places;     /* [vocabulary]: where a token stands in the support, -1: nowhere */
@@ -59,6 +65,12 @@ static bool make_room(scorer *s, int rows)
            ksk_grow(&s->cross, &s->cross_room, count, sizeof *s->cross);
 }
 
+/* What the model knows a token as. */
+static int32_t known_as(const scorer *s, int32_t token)
+{
+    return s->narrow.count ? s->narrow.tokens[token] : token;
+}
+
 /* Sentence, position and token of row i. */
 static bool describe_row(scorer *s, const ksk_contexts *c, int i, ksk_error *err)
 {
@@ -68,14 +80,14 @@ static bool describe_row(scorer *s, const ksk_contexts *c, int i, ksk_error *err
                         s->sources.sentences);
     s->now[i][0] = parent < 0 ? -1 - parent : s->old[parent][0];
     s->now[i][1] = parent < 0 ? c->positions[i] : s->old[parent][1] + 1;
-    s->ids[i] = parent < 0 ? s->rules.start_id : c->tokens[i];
     s->positions[i] = s->now[i][1];
     if (s->positions[i] < 0 || s->positions[i] >= s->rules.max_target)
         return ksk_fail(err, KSK_BAD_ARGUMENT, "row %d: position %d is not in [0, %d)", i,
                         s->positions[i], s->rules.max_target);
-    if (s->ids[i] < 0 || s->ids[i] >= s->rules.vocabulary)
-        return ksk_fail(err, KSK_BAD_ARGUMENT, "row %d: token %d is not in [0, %d)", i, s->ids[i],
-                        s->rules.vocabulary);
+    if (parent >= 0 && (c->tokens[i] < 0 || c->tokens[i] >= s->base.vocabulary))
+        return ksk_fail(err, KSK_BAD_ARGUMENT, "row %d: token %d is not in [0, %d)", i,
+                        c->tokens[i], s->base.vocabulary);
+    s->ids[i] = parent < 0 ? s->rules.start_id : known_as(s, c->tokens[i]);
     if (s->slots.spans[i][1] > s->rules.block)
         return ksk_fail(err, KSK_BAD_ARGUMENT, "row %d: a context of %d tokens; the order is %d", i,
                         s->slots.spans[i][1] - 1, s->rules.block - 1);
@@ -94,15 +106,15 @@ static bool check_candidates(const scorer *s, const ksk_contexts *c, int64_t *en
         *entries += c->spans[i][1];
     }
     for (int64_t i = 0; i < *entries; i++)
-        if (c->candidates[i] < 0 || c->candidates[i] >= s->rules.vocabulary)
+        if (c->candidates[i] < 0 || c->candidates[i] >= s->base.vocabulary)
             return ksk_fail(err, KSK_BAD_ARGUMENT, "candidate %d is not in [0, %d)",
-                            c->candidates[i], s->rules.vocabulary);
+                            c->candidates[i], s->base.vocabulary);
     return true;
 }
 
 static void choose(scorer *s, const ksk_contexts *c, const float *log_probs)
 {
-    for (int i = 0; i < c->rows; i++, log_probs += s->rules.vocabulary)
+    for (int i = 0; i < c->rows; i++, log_probs += s->base.vocabulary)
         for (int32_t j = c->spans[i][0]; j < c->spans[i][0] + c->spans[i][1]; j++)
             s->chosen[j] = log_probs[c->candidates[j]];
 }
@@ -110,11 +122,32 @@ static void choose(scorer *s, const ksk_contexts *c, const float *log_probs)
 /* --- over the whole vocabulary -------------------------------------------------------------------
  */
 
-static bool score_all(scorer *s, const ksk_contexts *c, float **log_probs, ksk_error *err)
+static bool project_narrow(scorer *s, int rows, float **log_probs, ksk_error *err)
 {
+    const int count = s->narrow.count;
+    if (!ksk_grow(&s->narrow_logits, &s->narrow_room, (size_t)rows * (size_t)count + 1,
+                  sizeof *s->narrow_logits))
+        return ksk_fail_memory(err);
+    float *const logits = *log_probs = s->narrow_logits;
+    ksk_choice_logits(&s->narrow, rows, ksk_tensor_f32(s->decoded), logits);
+    ksk_kernels_best()->log_softmax(rows, count, logits, count, logits, count);
+    return true;
+}
+
+static bool project(scorer *s, int rows, float **log_probs, ksk_error *err)
+{
+    if (s->narrow.count)
+        return project_narrow(s, rows, log_probs, err);
     if (!ksk_plans_project(s->plans, s->workspace, s->decoded, &s->log_probs, err))
         return false;
     *log_probs = ksk_tensor_fill(s->log_probs);
+    return true;
+}
+
+static bool score_all(scorer *s, const ksk_contexts *c, float **log_probs, ksk_error *err)
+{
+    if (!project(s, c->rows, log_probs, err))
+        return false;
     if (c->candidates) {
         choose(s, c, *log_probs);
         *log_probs = s->chosen;
@@ -125,13 +158,19 @@ static bool score_all(scorer *s, const ksk_contexts *c, float **log_probs, ksk_e
 /* --- over a support -----------------------------------------------------------------------------
  */
 
+static bool check_head(const scorer *s, ksk_error *err)
+{
+    return s->plans->head ||
+           ksk_fail(err, KSK_UNSUPPORTED,
+                    "the model's logits are no product with weights of its own, so they cannot be "
+                    "had for some tokens alone");
+}
+
 static bool prepare_supports(scorer *s, ksk_error *err)
 {
     const size_t before = s->choice_room;
-    if (!s->plans->head)
-        return ksk_fail(err, KSK_UNSUPPORTED,
-                        "the model's logits are no product with weights of its own, so they cannot "
-                        "be had for some tokens alone");
+    if (!check_head(s, err))
+        return false;
     if (!ksk_grow(&s->choices, &s->choice_room, (size_t)s->sources.sentences, sizeof *s->choices))
         return ksk_fail_memory(err);
     for (size_t i = before; i < s->choice_room; i++)
@@ -144,24 +183,29 @@ static bool prepare_supports(scorer *s, ksk_error *err)
     return s->places || ksk_fail_memory(err);
 }
 
-static bool check_support(const scorer *s, const int32_t *tokens, int count, ksk_error *err)
+/* Checks a support and finds what the model knows its tokens as. */
+static bool find_support(scorer *s, const int32_t *tokens, int count, ksk_error *err)
 {
     if (count < 1)
         return ksk_fail(err, KSK_BAD_ARGUMENT, "support: a sentence has none");
-    for (int i = 0; i < count; i++)
-        if (tokens[i] < 0 || tokens[i] >= s->rules.vocabulary)
+    if (!ksk_grow(&s->support, &s->support_room, (size_t)count, sizeof *s->support))
+        return ksk_fail_memory(err);
+    for (int i = 0; i < count; i++) {
+        if (tokens[i] < 0 || tokens[i] >= s->base.vocabulary)
             return ksk_fail(err, KSK_BAD_ARGUMENT, "support: token %d is not in [0, %d)", tokens[i],
-                            s->rules.vocabulary);
+                            s->base.vocabulary);
+        s->support[i] = known_as(s, tokens[i]);
+    }
     return true;
 }
 
-/* The candidates of rows [first, last), whose logits are there. */
-static bool choose_within(scorer *s, const ksk_contexts *c, const ksk_choice *choice, int first,
-                          int last, ksk_error *err)
+/* The candidates of rows [first, last), whose logits over the support `tokens` are there. */
+static bool choose_within(scorer *s, const ksk_contexts *c, const ksk_choice *choice,
+                          const int32_t *tokens, int first, int last, ksk_error *err)
 {
     bool ok = true;
     for (int i = 0; i < choice->count; i++)
-        s->places[choice->tokens[i]] = i;
+        s->places[tokens[i]] = i;
     for (int i = first; ok && i < last; i++) {
         const float *const row = s->logits + (size_t)(i - first) * (size_t)choice->count;
         for (int32_t j = c->spans[i][0]; ok && j < c->spans[i][0] + c->spans[i][1]; j++) {
@@ -173,7 +217,7 @@ static bool choose_within(scorer *s, const ksk_contexts *c, const ksk_choice *ch
         }
     }
     for (int i = 0; i < choice->count; i++)
-        s->places[choice->tokens[i]] = -1;
+        s->places[tokens[i]] = -1;
     return ok;
 }
 
@@ -183,15 +227,15 @@ static bool score_sentence(scorer *s, const ksk_contexts *c, int first, int last
     const int sentence = s->now[first][0], count = c->supports[sentence][1], rows = last - first;
     const int32_t *const tokens = c->support + c->supports[sentence][0];
     ksk_choice *const choice = &s->choices[sentence];
-    if (!check_support(s, tokens, count, err) ||
-        !ksk_choice_make(choice, s->plans->head, count, tokens, err))
+    if (!find_support(s, tokens, count, err) ||
+        !ksk_choice_make(choice, s->plans->head, count, s->support, err))
         return false;
     const int64_t width = ksk_tensor_size(s->decoded, 1);
     if (!ksk_grow(&s->logits, &s->logit_room, (size_t)rows * (size_t)count + 1, sizeof *s->logits))
         return ksk_fail_memory(err);
     ksk_choice_logits(choice, rows, ksk_tensor_f32(s->decoded) + first * width, s->logits);
     ksk_kernels_best()->log_softmax(rows, count, s->logits, count, s->logits, count);
-    return choose_within(s, c, choice, first, last, err);
+    return choose_within(s, c, choice, tokens, first, last, err);
 }
 
 static bool score_within(scorer *s, const ksk_contexts *c, float **log_probs, ksk_error *err)
@@ -242,6 +286,29 @@ static bool score(ksk_markov *self, const ksk_contexts *contexts, float **log_pr
     return false;
 }
 
+bool ksk_markov_scorer_narrow(ksk_markov *self, int count, const int32_t *tokens, ksk_error *err)
+{
+    scorer *s = (scorer *)self;
+    self->vocabulary = s->rules.vocabulary;
+    self->end_id = s->rules.end_id;
+    self->pad_id = s->rules.pad_id;
+    if (count == 0) {
+        s->narrow.count = 0;
+        return true;
+    }
+    if (!check_head(s, err) || !ksk_choice_make(&s->narrow, s->plans->head, count, tokens, err))
+        return false;
+    const int end = ksk_choice_place(&s->narrow, s->rules.end_id);
+    if (end < 0) {
+        s->narrow.count = 0;
+        return ksk_fail(err, KSK_BAD_ARGUMENT, "the end is not among the chosen tokens");
+    }
+    self->vocabulary = count;
+    self->end_id = end;
+    self->pad_id = ksk_choice_place(&s->narrow, s->rules.pad_id);
+    return true;
+}
+
 static void free_scorer(ksk_markov *self)
 {
     scorer *s = (scorer *)self;
@@ -253,6 +320,9 @@ static void free_scorer(ksk_markov *self)
     ksk_tensor_release(s->decoded);
     ksk_tensor_release(s->log_probs);
     drop_choices(s);
+    ksk_choice_clear(&s->narrow);
+    ksk_free(s->narrow_logits);
+    ksk_free(s->support);
     ksk_free(s->choices);
     ksk_free(s->logits);
     ksk_free(s->places);

@@ -136,6 +136,16 @@ static ksk_head *find_head(const ksk_model_type *type, const ksk_module *module,
     return head;
 }
 
+static bool compile_selecting(ksk_seq2seq_plans *plans, const ksk_model_type *type,
+                              const ksk_module *module, const ksk_compile_options *options,
+                              ksk_error *err)
+{
+    plans->remember = compile(compile_remember, type, module, options, err);
+    plans->step = plans->remember ? compile(compile_round, type, module, options, err) : NULL;
+    plans->head = plans->step ? find_head(type, module, err) : NULL;
+    return plans->head;
+}
+
 static bool compile_cascade(ksk_seq2seq_plans *plans, const ksk_model_type *type,
                             const ksk_module *module, const ksk_compile_options *options,
                             ksk_error *err)
@@ -163,6 +173,8 @@ ksk_seq2seq_plans *ksk_seq2seq_plans_new(const ksk_model_type *type, const ksk_m
     if (purpose == KSK_TO_SCORE) {
         plans->score = compile(compile_score, type, module, options, err);
         ok = plans->score;
+    } else if (purpose == KSK_TO_SELECT) {
+        ok = compile_selecting(plans, type, module, options, err);
     } else if (purpose == KSK_TO_CASCADE) {
         ok = compile_cascade(plans, type, module, options, err);
     } else {

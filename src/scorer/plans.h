@@ -8,11 +8,11 @@
 #include "tensor/tensor.h"
 
 struct ksk_seq2seq_plans {
-    ksk_plan *remember; /* to generate, to cascade: source → caches */
-    ksk_plan *step;     /* to generate: tokens → logits; to cascade: tokens → decoded rows */
-    ksk_plan *project;  /* to cascade: decoded rows → log-probabilities */
-    ksk_head *head;     /* to cascade: the same over chosen tokens; NULL: the model cannot */
-    ksk_plan *score;    /* to score: source, target → log-probabilities */
+    ksk_plan *remember; /* to generate, to select, to cascade: source → caches */
+    ksk_plan *step; /* to generate: tokens → logits; to select, to cascade: tokens → decoded rows */
+    ksk_plan *project; /* to cascade: decoded rows → log-probabilities */
+    ksk_head *head;    /* to cascade: the same over chosen tokens; NULL: the model cannot */
+    ksk_plan *score;   /* to score: source, target → log-probabilities */
 };
 
 static inline ksk_tensor ksk_borrow_vector(const int32_t *data, int64_t count)

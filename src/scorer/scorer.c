@@ -2,9 +2,15 @@
 
 #include "scorer/markov.h"
 
-ksk_purpose ksk_scorer_purpose(const ksk_decoder *decoder)
+ksk_purpose ksk_scorer_purpose(const ksk_decoder *decoder, bool narrow)
 {
-    return decoder->decode_markov ? KSK_TO_CASCADE : KSK_TO_GENERATE;
+    return decoder->decode_markov ? KSK_TO_CASCADE : narrow ? KSK_TO_SELECT : KSK_TO_GENERATE;
+}
+
+bool ksk_scorer_narrow(ksk_scorer *scorer, int count, const int32_t *tokens, ksk_error *err)
+{
+    return scorer->markov ? ksk_markov_scorer_narrow(scorer->markov, count, tokens, err)
+                          : ksk_seq2seq_scorer_narrow(scorer->l2r, count, tokens, err);
 }
 
 bool ksk_scorer_open(ksk_scorer *scorer, const ksk_decoder *decoder, const ksk_seq2seq_plans *plans,

@@ -10,8 +10,13 @@ typedef struct ksk_scorer {
     ksk_markov *markov;
 } ksk_scorer;
 
-/* What a model's plans are to be for. */
-ksk_purpose ksk_scorer_purpose(const ksk_decoder *decoder);
+/* What a model's plans are to be for; `narrow`: its scorers will be narrowed. */
+ksk_purpose ksk_scorer_purpose(const ksk_decoder *decoder, bool narrow);
+
+/* Makes the tokens [count], which ascend and hold start and end, the scorer's whole vocabulary
+ * until the next call: a token's id is its place among them. Errors: OUT_OF_MEMORY, BAD_ARGUMENT,
+ * UNSUPPORTED. */
+bool ksk_scorer_narrow(ksk_scorer *scorer, int count, const int32_t *tokens, ksk_error *err);
 
 /* Over plans for that purpose, which must outlive it; on failure the scorer is zero. Errors:
  * BAD_ARGUMENT (the decoder needs a Markov Transformer), OUT_OF_MEMORY. */

@@ -22,7 +22,13 @@ typedef struct scorer {
     int32_t *positions;
     int32_t (*cross)[2];
     size_t sentence_room, old_sentence_room, position_room, cross_room;
-    ksk_tensor *logits;
+    ksk_tensor *logits; /* of plans to select: decoded rows */
+
+    /* the chosen vocabulary of plans to select */
+    ksk_choice choice;
+    int32_t *fed; /* [rows] */
+    float *narrow_logits;
+    size_t fed_room, narrow_room;
 } scorer;
 
 static bool start(ksk_l2r *self, int sentences, const int32_t *const *sources, const int *lengths,
@@ -41,9 +47,9 @@ static bool check_step(const scorer *s, int rows, const int32_t *parents, const 
         if (-1 - parents[i] >= s->sources.sentences)
             return ksk_fail(err, KSK_BAD_ARGUMENT, "row %d begins sentence %d of %d", i,
                             -1 - parents[i], s->sources.sentences);
-        if (tokens[i] < 0 || tokens[i] >= s->rules.vocabulary)
+        if (tokens[i] < 0 || tokens[i] >= s->base.vocabulary)
             return ksk_fail(err, KSK_BAD_ARGUMENT, "row %d: token %d is not in [0, %d)", i,
-                            tokens[i], s->rules.vocabulary);
+                            tokens[i], s->base.vocabulary);
     }
     return true;
 }
@@ -75,19 +81,61 @@ static bool describe_rows(scorer *s, int rows, const int32_t *parents, ksk_error
     return true;
 }
 
+/* What the model knows the tokens as. */
+static bool find_fed(scorer *s, int rows, const int32_t *tokens, ksk_error *err)
+{
+    if (s->plans->head && s->choice.count == 0)
+        return ksk_fail(err, KSK_BAD_ARGUMENT, "no tokens were chosen yet");
+    if (!ksk_grow(&s->fed, &s->fed_room, (size_t)rows + 1, sizeof *s->fed))
+        return ksk_fail_memory(err);
+    for (int i = 0; i < rows; i++)
+        s->fed[i] = s->plans->head ? s->choice.tokens[tokens[i]] : tokens[i];
+    return true;
+}
+
+static bool find_logits(scorer *s, int rows, float **logits, ksk_error *err)
+{
+    if (!s->plans->head) {
+        *logits = ksk_tensor_fill(s->logits);
+        return true;
+    }
+    const size_t count = (size_t)rows * (size_t)s->choice.count;
+    if (!ksk_grow(&s->narrow_logits, &s->narrow_room, count + 1, sizeof *s->narrow_logits))
+        return ksk_fail_memory(err);
+    ksk_choice_logits(&s->choice, rows, ksk_tensor_f32(s->logits), s->narrow_logits);
+    *logits = s->narrow_logits;
+    return true;
+}
+
 static bool step(ksk_l2r *self, int rows, const int32_t *parents, const int32_t *tokens,
                  float **logits, ksk_error *err)
 {
     scorer *s = (scorer *)self;
     if (!check_step(s, rows, parents, tokens, err) ||
-        !ksk_slots_step(&s->slots, rows, parents, err) || !describe_rows(s, rows, parents, err))
+        !ksk_slots_step(&s->slots, rows, parents, err) || !describe_rows(s, rows, parents, err) ||
+        !find_fed(s, rows, tokens, err))
         return false;
-    const ksk_step_rows step = {rows,           tokens,           s->positions,
+    const ksk_step_rows step = {rows,           s->fed,           s->positions,
                                 s->slots.spans, s->slots.entries, s->slots.index,
                                 s->slots.slots, s->cross};
-    if (!ksk_plans_step(s->plans, s->workspace, &step, &s->logits, err))
+    return ksk_plans_step(s->plans, s->workspace, &step, &s->logits, err) &&
+           find_logits(s, rows, logits, err);
+}
+
+bool ksk_seq2seq_scorer_narrow(ksk_l2r *self, int count, const int32_t *tokens, ksk_error *err)
+{
+    scorer *s = (scorer *)self;
+    if (!s->plans->head)
+        return ksk_fail(err, KSK_BAD_ARGUMENT, "the scorer's plans are not for chosen tokens");
+    self->vocabulary = 0;
+    if (!ksk_choice_make(&s->choice, s->plans->head, count, tokens, err))
         return false;
-    *logits = ksk_tensor_fill(s->logits);
+    self->start_id = ksk_choice_place(&s->choice, s->rules.start_id);
+    self->end_id = ksk_choice_place(&s->choice, s->rules.end_id);
+    self->pad_id = ksk_choice_place(&s->choice, s->rules.pad_id);
+    if (self->start_id < 0 || self->end_id < 0)
+        return ksk_fail(err, KSK_BAD_ARGUMENT, "start and end are not among the chosen tokens");
+    self->vocabulary = count;
     return true;
 }
 
@@ -100,6 +148,9 @@ static void free_scorer(ksk_l2r *self)
     ksk_slots_clear(&s->slots);
     ksk_tensor_release(s->logits);
     ksk_sources_clear(&s->sources);
+    ksk_choice_clear(&s->choice);
+    ksk_free(s->fed);
+    ksk_free(s->narrow_logits);
     ksk_free(s->sentence);
     ksk_free(s->old_sentence);
     ksk_free(s->positions);

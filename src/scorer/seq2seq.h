@@ -8,10 +8,11 @@
 /* The compiled parts of one model; immutable, shared by all scorers. */
 typedef struct ksk_seq2seq_plans ksk_seq2seq_plans;
 
-/* What plans are for: a step at a time, whole targets, or the rounds of a Markov scorer. Each packs
- * the weights it needs. */
+/* What plans are for: a step at a time, the same with chosen tokens alone, whole targets, or the
+ * rounds of a Markov scorer. Each packs the weights it needs. */
 typedef enum ksk_purpose {
     KSK_TO_GENERATE,
+    KSK_TO_SELECT,
     KSK_TO_SCORE,
     KSK_TO_CASCADE,
     KSK_PURPOSES
@@ -37,6 +38,11 @@ typedef struct ksk_sequence_rules {
  * as many rows as a block has, for a row is different in every context. */
 ksk_l2r *ksk_seq2seq_scorer_new(const ksk_seq2seq_plans *plans, const ksk_sequence_rules *rules,
                                 int threads, ksk_error *err);
+
+/* Makes the tokens [count], which ascend and hold start and end, the scorer's whole vocabulary
+ * until the next call: a token's id is its place among them. For plans to select. Errors:
+ * OUT_OF_MEMORY, BAD_ARGUMENT. */
+bool ksk_seq2seq_scorer_narrow(ksk_l2r *scorer, int count, const int32_t *tokens, ksk_error *err);
 
 /* Natural logarithms of the probabilities of each target token given the source and the tokens
  * before it: log_probs holds the targets' rows one after another (targets without start, end token

@@ -130,8 +130,8 @@ static bool translate(const ksk_evaluator *e, const ksk_module *module, char **t
         return ksk_fail_memory(err);
     const ksk_decoder *decoder = decoder_of(e);
     ksk_scorer scorer = {.decoder = NULL};
-    ksk_seq2seq_plans *plans = ksk_seq2seq_plans_new(e->type, module, ksk_scorer_purpose(decoder),
-                                                     &(ksk_compile_options){0}, err);
+    ksk_seq2seq_plans *plans = ksk_seq2seq_plans_new(
+        e->type, module, ksk_scorer_purpose(decoder, false), &(ksk_compile_options){0}, err);
     bool ok = plans && ksk_scorer_open(&scorer, decoder, plans, e->rules, e->threads, err);
     for (size_t first = 0; ok && first < e->pairs->count; first += SENTENCES) {
         const size_t left = e->pairs->count - first;
