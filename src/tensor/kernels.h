@@ -58,8 +58,8 @@ struct ksk_kernels {
 
     /* int8: weights with one scale per column (63 steps each way), activations with one per row
      * (127 steps each way). Sums in 32-bit integers, exact. `packed` is opaque: pack_int8_size
-     * bytes. k_padded is k rounded up to a multiple of 4. quantize_rows adds `offset` to every
-     * byte, padding included; product_int8 wants it to be 128. */
+     * bytes. k_padded is k rounded up to a multiple of 4. quantize_rows adds `offset`, 0 or 128,
+     * to every byte, padding included; product_int8 wants 128. */
     size_t (*pack_int8_size)(int64_t k, int64_t n);
     void (*pack_int8)(int64_t k, int64_t n, const float *b, int64_t row, int64_t column,
                       void *packed, float *column_scales);

@@ -39,12 +39,18 @@ static grid grid_of(float largest, float steps)
     return (grid){steps / largest, largest / steps};
 }
 
-/* The largest magnitude; NaN or infinite when an element is. */
+/* The largest magnitude; NaN when an element is NaN or infinite. */
 static float largest_magnitude(int64_t k, const float *a)
 {
     vfloat most = {0}, odd = {0};
-    for (int64_t p = 0; p < k; p += LANES) {
-        const vfloat x = load_upto(a + p, k - p);
+    int64_t p = 0;
+    for (; p + LANES <= k; p += LANES) {
+        const vfloat x = load(a + p);
+        most = larger(magnitude(x), most);
+        odd += x - x; /* NOLINT(misc-redundant-expression): NaN unless finite */
+    }
+    if (p < k) {
+        const vfloat x = load_part(a + p, k - p);
         most = larger(magnitude(x), most);
         odd += x - x; /* NOLINT(misc-redundant-expression): NaN unless finite */
     }
@@ -57,20 +63,46 @@ INLINE vint rounded(vfloat x)
     return (vint)(x + shift) - (vint)shift;
 }
 
+/* The bytes of the floats from `a` on; zeros for those behind the first `count`. */
+INLINE vbytes bytes_of(const float *a, int64_t count, float inverse)
+{
+    vint whole[4];
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; j++) {
+        const int64_t left = count - j * LANES;
+        const vfloat x = left > 0 ? load_upto(a + j * LANES, left) : (vfloat){0};
+        whole[j] = rounded(x * inverse);
+    }
+    return narrowed(whole[0], whole[1], whole[2], whole[3]);
+}
+
+/* A row that has a scale of 0 or NaN is zeros, whatever it holds. */
+static void quantize_row(int64_t k, const float *a, grid steps, int offset, int8_t *q)
+{
+    const int64_t size = padded(k);
+    const vbytes turn = (vbytes){0} + (int8_t)offset; /* bytes + 128 are bytes ^ 128 */
+    if (!(steps.inverse > 0)) {
+        memset(q, offset, (size_t)size);
+        return;
+    }
+    int64_t p = 0;
+    for (; p + 4 * LANES <= k; p += 4 * LANES) {
+        const vbytes bytes = bytes_of(a + p, 4 * LANES, steps.inverse) ^ turn;
+        memcpy(q + p, &bytes, sizeof bytes);
+    }
+    if (p < size) {
+        const vbytes bytes = bytes_of(a + p, k - p, steps.inverse) ^ turn;
+        memcpy(q + p, &bytes, (size_t)(size - p));
+    }
+}
+
 void KERNEL(quantize_rows)(int64_t m, int64_t k, const float *a, int64_t a_stride, int offset,
                            int8_t *q, int64_t q_stride, float *row_scales)
 {
-    typedef int8_t bytes __attribute__((vector_size(LANES)));
     for (int64_t i = 0; i < m; i++, a += a_stride, q += q_stride) {
         const grid steps = grid_of(largest_magnitude(k, a), 127);
         row_scales[i] = steps.scale;
-        for (int64_t p = 0; p < k; p += LANES) {
-            const int64_t left = padded(k) - p;
-            const vfloat x = load_upto(a + p, k - p);
-            const vint whole = steps.inverse > 0 ? rounded(x * steps.inverse) : (vint){0};
-            const bytes narrow = __builtin_convertvector(whole + offset, bytes);
-            memcpy(q + p, &narrow, (size_t)(left < LANES ? left : LANES));
-        }
+        quantize_row(k, a, steps, offset, q);
     }
 }
 

@@ -80,6 +80,13 @@ INLINE void store_part(float *to, vfloat value, int64_t count);
 /* a * b + c, rounded once where the processor can. */
 INLINE vfloat fused(vfloat a, vfloat b, vfloat c);
 
+/* The larger of each two; a NaN in b stays, one in a does not. */
+INLINE vfloat larger(vfloat a, vfloat b);
+
+/* Four vectors of integers within a signed byte as bytes, one vector behind the other. */
+typedef int8_t vbytes __attribute__((vector_size(4 * LANES)));
+INLINE vbytes narrowed(vint a, vint b, vint c, vint d);
+
 #if defined(KSK_ISA_avx512)
 
 INLINE vfloat load_part(const float *from, int64_t count)
@@ -95,6 +102,11 @@ INLINE void store_part(float *to, vfloat value, int64_t count)
 INLINE vfloat fused(vfloat a, vfloat b, vfloat c)
 {
     return (vfloat)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+}
+
+INLINE vfloat larger(vfloat a, vfloat b)
+{
+    return (vfloat)_mm512_max_ps((__m512)a, (__m512)b);
 }
 
 #elif defined(KSK_ISA_avx2)
@@ -118,6 +130,19 @@ INLINE void store_part(float *to, vfloat value, int64_t count)
 INLINE vfloat fused(vfloat a, vfloat b, vfloat c)
 {
     return (vfloat)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+}
+
+INLINE vfloat larger(vfloat a, vfloat b)
+{
+    return (vfloat)_mm256_max_ps((__m256)a, (__m256)b);
+}
+
+INLINE vbytes narrowed(vint a, vint b, vint c, vint d)
+{
+    const __m256i ab = _mm256_packs_epi32((__m256i)a, (__m256i)b),
+                  cd = _mm256_packs_epi32((__m256i)c, (__m256i)d);
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    return (vbytes)_mm256_permutevar8x32_epi32(_mm256_packs_epi16(ab, cd), order);
 }
 
 #else
@@ -152,6 +177,21 @@ INLINE vfloat fused(vfloat a, vfloat b, vfloat c)
 
 #endif
 
+#if !defined(KSK_ISA_avx2)
+
+INLINE vbytes narrowed(vint a, vint b, vint c, vint d)
+{
+    typedef int8_t quarter __attribute__((vector_size(LANES)));
+    const quarter parts[] = {
+        __builtin_convertvector(a, quarter), __builtin_convertvector(b, quarter),
+        __builtin_convertvector(c, quarter), __builtin_convertvector(d, quarter)};
+    vbytes bytes;
+    memcpy(&bytes, parts, sizeof bytes);
+    return bytes;
+}
+
+#endif
+
 /* A whole vector or the first `count` floats of one. */
 INLINE vfloat load_upto(const float *from, int64_t count)
 {
@@ -172,11 +212,14 @@ INLINE vfloat choose(vint mask, vfloat yes, vfloat no)
     return (vfloat)((mask & (vint)yes) | (~mask & (vint)no));
 }
 
-/* The larger of each two; a NaN in b stays. */
+#if !defined(KSK_ISA_avx2) && !defined(KSK_ISA_avx512)
+
 INLINE vfloat larger(vfloat a, vfloat b)
 {
     return choose(a > b, a, b);
 }
+
+#endif
 
 INLINE vfloat magnitude(vfloat x)
 {
