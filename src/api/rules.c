@@ -45,6 +45,18 @@ static ksk_early_stopping read_early_stopping(const ksk_model *model)
     return ksk_config_bool(config, key, false) ? KSK_STOP_AT_ONCE : KSK_STOP_HEURISTIC;
 }
 
+/* The setting at which the model was found to do best; kaskad alone reads these. */
+static void read_cascade(const ksk_model *model, ksk_cascade_options *cascade)
+{
+    cascade->topk = read_int(model, "cascade_topk", cascade->topk, 1, 1024);
+    cascade->keep = read_int(model, "cascade_keep", cascade->keep, 0, 1024);
+    cascade->rounds = read_int(model, "cascade_rounds", cascade->rounds, 0, 65);
+    cascade->delta = read_int(model, "cascade_delta", cascade->delta, 0, 1 << 20);
+    cascade->support = read_int(model, "cascade_support", cascade->support, 0, 1024);
+    cascade->threshold = ksk_config_number(holder(model, "cascade_threshold"), "cascade_threshold",
+                                           cascade->threshold);
+}
+
 static void read_options(ksk_model *model, ksk_error *err)
 {
     ksk_decode_options *options = &model->decode;
@@ -63,6 +75,7 @@ static void read_options(ksk_model *model, ksk_error *err)
         (float)ksk_config_number(holder(model, "repetition_penalty"), "repetition_penalty", 1);
     options->renormalize =
         ksk_config_bool(holder(model, "renormalize_logits"), "renormalize_logits", false);
+    read_cascade(model, &options->cascade);
     options->forced_first = read_token(model, "forced_bos_token_id", -1, vocabulary, err);
     options->forced_last = read_token(model, "forced_eos_token_id", -1, vocabulary, err);
     options->banned_count = ksk_config_single_ids(holder(model, "bad_words_ids"), "bad_words_ids",

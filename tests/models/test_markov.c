@@ -375,6 +375,23 @@ static void test_settings(void **state)
     refuse_checkpoint("length_a", "\"one\"", "length_a");
     refuse_checkpoint("length_b", "[]", "length_b");
     refuse_checkpoint("d_model", "25", "d_model");
+    refuse_checkpoint("cascade_topk", "0", "cascade_topk");
+}
+
+static void test_defaults(void **state)
+{
+    make_checkpoint("tiny", "2");
+    checkpoint_set("cascade_topk", "9");
+    checkpoint_set("cascade_keep", "4");
+    checkpoint_set("cascade_rounds", "2");
+    checkpoint_set("cascade_delta", "1");
+    checkpoint_set("cascade_support", "12");
+    checkpoint_set("cascade_threshold", "2.5");
+    ksk_model *model = load(NULL);
+    const ksk_cascade_options cascade = ksk_translate_defaults(model).decode.cascade;
+    assert_true(cascade.topk == 9 && cascade.keep == 4 && cascade.rounds == 2);
+    assert_true(cascade.delta == 1 && cascade.support == 12 && cascade.threshold == 2.5);
+    ksk_model_free(model);
 }
 
 static void refuse_decoder(const ksk_model *model, ksk_translate_options options, const char *part)
@@ -542,6 +559,7 @@ int main(void)
         cmocka_unit_test(test_decoders),
         cmocka_unit_test(test_wrong_rows),
         cmocka_unit_test(test_support),
+        cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, checkpoint_make, checkpoint_remove);
