@@ -3,19 +3,16 @@
  *     bench_kernels [isa]
  *
  * The floor of a product is the larger of two times: its multiply-adds at the peak rate, its
- * weights at the read bandwidth. Both are measured here. Times are of the calling thread's
- * processor, so that other programs disturb them less; each is the best of several rounds, the
- * weights being warm in whatever cache holds them. */
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
+ * weights at the read bandwidth. Both are measured first. Times of products are of the calling
+ * thread's processor, so that other programs disturb them less; each is the best of several rounds,
+ * the weights being warm in whatever cache holds them. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "kaskad/memory.h"
+#include "tensor/limits.h"
 #include "tensor/product.h"
 
 static double now(void)
@@ -59,107 +56,15 @@ static double time_of(void (*call)(void *), void *context)
     return best;
 }
 
-/* --- peak ---------------------------------------------------------------------------------- */
-
-enum { chains = 12, links = 20000 };
-
-static volatile float sink; /* keeps what is only timed from being left out */
-
-#if defined(__x86_64__)
-__attribute__((target("avx2,fma"))) static void fuse_avx2(void *context)
-{
-    (void)context;
-    __m256 sum[chains];
-    for (int i = 0; i < chains; i++)
-        sum[i] = _mm256_set1_ps((float)i);
-    const __m256 a = _mm256_set1_ps(0.999f), b = _mm256_set1_ps(0.001f);
-    for (int link = 0; link < links; link++)
-#pragma GCC unroll 12
-        for (int i = 0; i < chains; i++)
-            sum[i] = _mm256_fmadd_ps(sum[i], a, b);
-    for (int i = 1; i < chains; i++)
-        sum[0] = _mm256_add_ps(sum[0], sum[i]);
-    sink = _mm256_cvtss_f32(sum[0]);
-}
-
-__attribute__((target("avx512f"))) static void fuse_avx512(void *context)
-{
-    (void)context;
-    __m512 sum[chains];
-    for (int i = 0; i < chains; i++)
-        sum[i] = _mm512_set1_ps((float)i);
-    const __m512 a = _mm512_set1_ps(0.999f), b = _mm512_set1_ps(0.001f);
-    for (int link = 0; link < links; link++)
-#pragma GCC unroll 12
-        for (int i = 0; i < chains; i++)
-            sum[i] = _mm512_fmadd_ps(sum[i], a, b);
-    for (int i = 1; i < chains; i++)
-        sum[0] = _mm512_add_ps(sum[0], sum[i]);
-    sink = _mm512_cvtss_f32(sum[0]);
-}
-#endif
-
-/* Operations a second of one thread in f32; 0 where it is not known. */
-static double peak_of(const ksk_kernels *kernels)
-{
-#if defined(__x86_64__)
-    const double operations = 2.0 * chains * links;
-    if (strcmp(kernels->isa, "avx2") == 0)
-        return operations * 8 / time_of(fuse_avx2, NULL);
-    if (strcmp(kernels->isa, "avx512") == 0)
-        return operations * 16 / time_of(fuse_avx512, NULL);
-#else
-    (void)kernels;
-#endif
-    return 0;
-}
-
-/* --- read bandwidth ------------------------------------------------------------------------ */
-
-typedef struct reading {
-    const float *data;
-    int64_t count; /* of floats, a multiple of 64 for every slice */
-    ksk_pool *pool;
-} reading;
-
-#if defined(__x86_64__)
-__attribute__((target("avx2")))
-#endif
-static void
-read_slice(void *context, int slice)
-{
-    typedef float lanes __attribute__((vector_size(32)));
-    reading *r = context;
-    const int64_t share = r->count / ksk_pool_threads(r->pool);
-    const lanes *data = (const lanes *)(r->data + slice * share);
-    lanes sum[8] = {{0}};
-    for (int64_t i = 0; i < share / 8; i += 8)
-#pragma GCC unroll 8
-        for (int j = 0; j < 8; j++)
-            sum[j] += data[i + j];
-    for (int j = 1; j < 8; j++)
-        sum[0] += sum[j];
-    sink = sum[0][0] + sum[0][7];
-}
-
-static void read_all(void *context)
-{
-    reading *r = context;
-    ksk_pool_run(r->pool, ksk_pool_threads(r->pool), read_slice, r);
-}
+/* --- limits -------------------------------------------------------------------------------- */
 
 static void print_bandwidth(ksk_pool *pool)
 {
     const int64_t kilobytes[] = {128, 1024, 8192, 65536};
     printf("reading, GB/s:");
-    for (int i = 0; i < 4; i++) {
-        const int64_t count = kilobytes[i] * 256;
-        float *data = fill(count);
-        reading r = {.data = data, .count = count, .pool = pool};
+    for (int i = 0; i < 4; i++)
         printf("  %lld KB %.0f", (long long)kilobytes[i],
-               (double)count * 4 / time_of(read_all, &r) * 1e-9);
-        ksk_free(data);
-    }
+               1e-9 * ksk_limit_bytes((size_t)kilobytes[i] * 1024, pool));
     printf("\n");
 }
 
@@ -224,8 +129,11 @@ int main(int argc, char **argv)
         ksk_pool *pool = ksk_pool_new(threads, NULL);
         if (!pool)
             return 1;
-        printf("%d thread%s, %s; peak of one in f32: %.0f GFLOP/s\n", threads,
-               threads > 1 ? "s" : "", kernels->isa, peak_of(kernels) * 1e-9);
+        printf("%d thread%s, %s; at most, GFLOP/s: f32 %.0f, bf16 %.0f, int8 %.0f\n", threads,
+               threads > 1 ? "s" : "", kernels->isa,
+               1e-9 * ksk_limit_operations(kernels, KSK_PRECISION_F32, pool),
+               1e-9 * ksk_limit_operations(kernels, KSK_PRECISION_BF16, pool),
+               1e-9 * ksk_limit_operations(kernels, KSK_PRECISION_INT8, pool));
         print_bandwidth(pool);
         printf("512 x 512 x 512\n");
         print_product(kernels, KSK_PRECISION_F32, 512, 512, 512, pool);

@@ -1,13 +1,16 @@
 /* The best tokens of a row of scores. */
 #include <math.h>
 
+#include "base/ledger.h"
 #include "kaskad/search.h"
 #include "tensor/kernels.h"
 
 ksk_norm ksk_row_norm(const float *values, int n)
 {
+    const int before = ksk_turn_to("log-softmax");
     ksk_norm norm;
     ksk_kernels_best()->row_norm(n, values, &norm.largest, &norm.log_sum);
+    ksk_turn_back(before);
     return norm;
 }
 
@@ -56,6 +59,7 @@ int ksk_best_tokens(const float *values, int n, ksk_norm norm, float base, int m
                     int32_t *tokens, float *scores)
 {
     enum { block = 64, blocks = 64 };
+    const int before = ksk_turn_to("top-k");
     best b = {norm, base, fmaxf(least, -INFINITY), most, 0, tokens, scores};
     float maxima[blocks];
     for (int from = 0; from < n; from += block * blocks) {
@@ -67,5 +71,6 @@ int ksk_best_tokens(const float *values, int n, ksk_norm norm, float base, int m
                 search_block(&b, values, start, end);
         }
     }
+    ksk_turn_back(before);
     return b.count;
 }

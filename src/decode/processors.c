@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/ledger.h"
 #include "decode/common.h"
 #include "kaskad/memory.h"
 #include "tensor/kernels.h"
@@ -84,8 +85,11 @@ void ksk_log_softmax_row(float *values, int n)
     int first = 0;
     while (first < n && !(values[first] > -INFINITY))
         first++;
-    if (first < n)
-        ksk_kernels_best()->log_softmax(1, n, values, n, values, n);
+    if (first == n)
+        return;
+    const int before = ksk_turn_to("log-softmax");
+    ksk_kernels_best()->log_softmax(1, n, values, n, values, n);
+    ksk_turn_back(before);
 }
 
 static void add(ksk_chain *chain, bool wanted, ksk_processor processor)

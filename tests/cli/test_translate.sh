@@ -69,7 +69,7 @@ check "NUL bytes" "$(printf 'Hallo!\nHa\0llo\n' | translate 2>"$work/err")" \
 check_has "NUL bytes are said" "$(<"$work/err")" "the first are in line 2"
 translate --beam 5 --profile --threads 2 --batch-size 3 <"$work/de" >"$work/out" 2>"$work/err"
 check "--profile leaves the output" "$(<"$work/out")" "$(<"$work/beam5")"
-for kind in product attention tokenizer search 'rows <='; do
+for kind in product attention log-softmax top-k tokenizer search 'rows <='; do
     check_has "--profile has $kind" "$(<"$work/err")" "$kind"
 done
 printf 'Ha\0llo\n' | translate --quiet >"$work/out" 2>"$work/err"
