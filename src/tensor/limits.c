@@ -1,6 +1,6 @@
 #include "tensor/limits.h"
 
-#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #if defined(__x86_64__)
@@ -10,24 +10,56 @@
 #include "kaskad/memory.h"
 #include "tensor/product.h"
 
+/* Of the calling thread's processor, so that other programs disturb less. */
 static double now(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* Seconds of one call, the best of many in about 20 ms: other programs can only make it longer. */
-static double best_time(ksk_pool *pool, void (*job)(void *context, int slice), void *context)
+enum { rounds = 15 };
+
+/* A job of equal slices, one a thread, and how long they take. */
+typedef struct timing {
+    void (*job)(void *context, int slice);
+    void *context;
+    int round;
+    double (*seconds)[rounds]; /* [threads] */
+} timing;
+
+static void time_slice(void *context, int slice)
 {
-    double best = INFINITY;
-    const double begin = now();
-    for (int round = 0; round < 5 || now() - begin < 0.02; round++) {
-        const double start = now();
-        ksk_pool_run(pool, ksk_pool_threads(pool), job, context);
-        best = fmin(best, now() - start);
+    const timing *t = context;
+    const double start = now();
+    t->job(t->context, slice);
+    t->seconds[slice][t->round] = now() - start;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* What the threads do a second when a slice is `work`: each in the median of its rounds, during
+ * which the others do the same. 0 when memory runs out. */
+static double rate_of(ksk_pool *pool, void (*job)(void *context, int slice), void *context,
+                      double work)
+{
+    const int threads = ksk_pool_threads(pool);
+    timing t = {job, context, 0, ksk_malloc((size_t)threads * sizeof *t.seconds)};
+    double rate = 0;
+    if (!t.seconds)
+        return 0;
+    for (; t.round < rounds; t.round++)
+        ksk_pool_run(pool, threads, time_slice, &t);
+    for (int i = 0; i < threads; i++) {
+        qsort(t.seconds[i], rounds, sizeof **t.seconds, by_value);
+        rate += work / t.seconds[i][rounds / 2];
     }
-    return best;
+    ksk_free(t.seconds);
+    return rate;
 }
 
 static _Thread_local volatile float sink; /* keeps what is only timed from being left out */
@@ -36,7 +68,7 @@ static _Thread_local volatile float sink; /* keeps what is only timed from being
  *
  * Each keeps twelve sums, enough to hide the latency of its instructions. */
 
-enum { chains = 12, links = 20000 };
+enum { chains = 12, links = 100000 };
 
 typedef struct loop {
     void (*run)(void *context, int slice);
@@ -176,14 +208,15 @@ static double product_rate(const ksk_kernels *kernels, ksk_precision precision, 
     ksk_packed *packed = x ? ksk_packed_new(kernels, precision, side, side, x, side, NULL) : NULL;
     const size_t bytes = packed ? (ksk_product_scratch(packed, side) + 63) / 64 * 64 : 0;
     char *scratch = ksk_malloc(threads * bytes + 64);
-    double seconds = INFINITY;
+    double rate = 0;
     if (packed && y && scratch)
-        seconds = best_time(pool, multiply, &(square){packed, x, y, scratch, bytes});
+        rate = rate_of(pool, multiply, &(square){packed, x, y, scratch, bytes},
+                       2.0 * side * side * side);
     ksk_packed_free(packed);
     ksk_free(scratch);
     ksk_free(x);
     ksk_free(y);
-    return (double)threads * 2 * side * side * side / seconds;
+    return rate;
 }
 
 double ksk_limit_operations(const ksk_kernels *kernels, ksk_precision precision, ksk_pool *pool)
@@ -191,7 +224,7 @@ double ksk_limit_operations(const ksk_kernels *kernels, ksk_precision precision,
     const loop l = loop_of(kernels, precision);
     if (!l.run)
         return product_rate(kernels, precision, pool);
-    return l.operations * ksk_pool_threads(pool) / best_time(pool, l.run, NULL);
+    return rate_of(pool, l.run, NULL, l.operations);
 }
 
 /* --- reading -----------------------------------------------------------------------------------
@@ -201,9 +234,12 @@ typedef float lanes __attribute__((vector_size(32)));
 
 enum { group = 8 }; /* vectors read at a time */
 
+static const size_t least_read = 8 << 20; /* bytes of a slice */
+
 typedef struct reading {
     const lanes *data;
     size_t groups; /* of a thread */
+    int passes;    /* over them, as one would be too short to time */
 } reading;
 
 #if defined(__x86_64__)
@@ -214,12 +250,13 @@ __attribute__((target("avx2"))) static void read_avx2(void *context, int slice)
     __m256i sum[group];
     for (int j = 0; j < group; j++)
         sum[j] = _mm256_setzero_si256();
-    for (size_t i = 0; i < r->groups; i++)
+    for (int pass = 0; pass < r->passes; pass++)
+        for (size_t i = 0; i < r->groups; i++)
 #pragma GCC unroll 8
-        for (size_t j = 0; j < group; j++)
-            sum[j] = _mm256_xor_si256(sum[j], _mm256_load_si256(data + i * group + j));
+            for (size_t j = 0; j < group; j++)
+                sum[j] = _mm256_add_epi32(sum[j], _mm256_load_si256(data + i * group + j));
     for (int j = 1; j < group; j++)
-        sum[0] = _mm256_xor_si256(sum[0], sum[j]);
+        sum[0] = _mm256_add_epi32(sum[0], sum[j]);
     sink = (float)_mm256_extract_epi32(sum[0], 0);
 }
 #endif
@@ -229,9 +266,10 @@ static void read_plain(void *context, int slice)
     const reading *r = context;
     const lanes *data = r->data + (size_t)slice * r->groups * group;
     lanes sum[group] = {{0}};
-    for (size_t i = 0; i < r->groups; i++)
-        for (size_t j = 0; j < group; j++)
-            sum[j] += data[i * group + j];
+    for (int pass = 0; pass < r->passes; pass++)
+        for (size_t i = 0; i < r->groups; i++)
+            for (size_t j = 0; j < group; j++)
+                sum[j] += data[i * group + j];
     for (int j = 1; j < group; j++)
         sum[0] += sum[j];
     sink = sum[0][0] + sum[0][7];
@@ -251,7 +289,9 @@ double ksk_limit_bytes(size_t bytes, ksk_pool *pool)
     if (__builtin_cpu_supports("avx2"))
         read = read_avx2;
 #endif
-    const double seconds = best_time(pool, read, &(reading){data, groups});
+    const int passes = (int)(least_read / (whole / threads)) + 1;
+    const double rate = rate_of(pool, read, &(reading){data, groups, passes},
+                                (double)passes * (double)(whole / threads));
     ksk_free(data);
-    return (double)whole / seconds;
+    return rate;
 }
