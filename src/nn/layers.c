@@ -64,13 +64,14 @@ ksk_sym ksk_nn_embedding_forward(const ksk_module *module, ksk_sym ids)
 ksk_tensor *ksk_nn_sinusoids(int64_t count, int64_t width, ksk_error *err)
 {
     ksk_tensor *table = ksk_tensor_new(KSK_F32, 2, (const int64_t[]){count, width}, err);
-    float *row = table ? ksk_tensor_fill(table) : NULL;
+    float *const rows = table ? ksk_tensor_fill(table) : NULL;
     const int64_t sines = (width + 1) / 2;
-    for (int64_t p = 0; table && p < count; p++, row += width) {
-        for (int64_t j = 0; j < width; j++) {
-            const int64_t i = j < sines ? j : j - sines;
-            const double angle = (double)p / pow(10000, 2 * (double)i / (double)width);
-            row[j] = (float)(j < sines ? sin(angle) : cos(angle));
+    for (int64_t j = 0; table && j < width; j++) {
+        const int64_t i = j < sines ? j : j - sines;
+        const double period = pow(10000, 2 * (double)i / (double)width);
+        for (int64_t p = 0; p < count; p++) {
+            const double angle = (double)p / period;
+            rows[p * width + j] = (float)(j < sines ? sin(angle) : cos(angle));
         }
     }
     return table;
