@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/cascade.h"
 #include "cli/cli.h"
 #include "cli/json.h"
 #include "cli/lattice_page.h"
@@ -14,7 +15,8 @@ static const char precisions[] = "f32|bf16|int8";
 
 typedef struct settings {
     const char *model, *out, *sentence;
-    int precision, topk, rounds, delta, pruned;
+    int precision, pruned;
+    ksk_cascade_given cascade;
     bool json;
 } settings;
 
@@ -27,14 +29,10 @@ static bool parse(int argc, char **argv, settings *s, int *status)
         KSK_FLAG("json", 0, "numbers instead of a page, an object a line of the standard input",
                  &s->json),
         KSK_CHOICE("precision", 0, precisions, "of the products (f32)", &s->precision),
-        KSK_INT("topk", 0, "K", "states kept at each position (the decoder's own)", &s->topk, 1,
-                1024),
-        KSK_INT("rounds", 0, "R", "contexts grow to R - 1 tokens; 0: the model's order (0)",
-                &s->rounds, 0, 65),
-        KSK_INT("delta", 0, "D", "lengths within D of the predicted one compete (the decoder's)",
-                &s->delta, 0, 1 << 20),
         KSK_INT("pruned", 0, "N", "list the N best that were pruned at each position (8)",
                 &s->pruned, 0, 1024),
+        KSK_HEADING("Cascade"),
+        KSK_CASCADE_OPTIONS(&s->cascade),
         KSK_OPTIONS_END,
     };
     if (!ksk_options_parse(&ksk_command_lattice, options, argc, argv, &rest, status))
@@ -100,9 +98,7 @@ static ksk_translate_options translate_options(const settings *s, const ksk_mode
     options.long_lines = KSK_LONG_ERROR;
     options.decode.n_best = 1;
     cascade->watcher = watcher;
-    cascade->topk = s->topk ? s->topk : cascade->topk;
-    cascade->rounds = s->rounds ? s->rounds : cascade->rounds;
-    cascade->delta = s->delta >= 0 ? s->delta : cascade->delta;
+    ksk_cascade_set(&s->cascade, cascade);
     return options;
 }
 
@@ -215,7 +211,7 @@ static bool work(const settings *s, const ksk_model *model)
 
 static int run(int argc, char **argv)
 {
-    settings s = {.delta = -1, .pruned = 8};
+    settings s = {.cascade = KSK_CASCADE_NOT_GIVEN, .pruned = 8};
     int status;
     if (!parse(argc, argv, &s, &status))
         return status;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/cascade.h"
 #include "cli/cli.h"
 #include "cli/json.h"
 #include "cli/processors.h"
@@ -26,10 +27,10 @@ typedef struct settings {
     const char *shortlist;
     ksk_texts processors;
     int precision, threads, batch_size, batch_tokens;
-    int beams, n_best, topk, keep, rounds, delta, support, top_k, max_length, min_length,
-        no_repeat_ngram;
+    int beams, n_best, top_k, max_length, min_length, no_repeat_ngram;
     int early_stopping, end_in_length, long_rule;
-    double threshold, length_penalty, temperature, top_p, repetition_penalty;
+    double length_penalty, temperature, top_p, repetition_penalty;
+    ksk_cascade_given cascade;
     uint64_t seed;
     bool scores, json, split, quiet, profile;
 } settings;
@@ -41,11 +42,7 @@ static const settings nothing_given = {
     .batch_tokens = NOT_GIVEN,
     .beams = NOT_GIVEN,
     .n_best = NOT_GIVEN,
-    .topk = NOT_GIVEN,
-    .keep = NOT_GIVEN,
-    .rounds = NOT_GIVEN,
-    .support = NOT_GIVEN,
-    .delta = NOT_GIVEN,
+    .cascade = KSK_CASCADE_NOT_GIVEN,
     .top_k = NOT_GIVEN,
     .max_length = NOT_GIVEN,
     .min_length = NOT_GIVEN,
@@ -53,7 +50,6 @@ static const settings nothing_given = {
     .early_stopping = NOT_GIVEN,
     .end_in_length = NOT_GIVEN,
     .long_rule = NOT_GIVEN,
-    .threshold = NAN,
     .length_penalty = NAN,
     .temperature = NAN,
     .top_p = NAN,
@@ -85,18 +81,7 @@ static bool parse(int argc, char **argv, settings *s, int *status)
         KSK_CHOICE("eos-in-length", 0, yes_no, "count the end token in the length",
                    &s->end_in_length),
         KSK_HEADING("Cascade"),
-        KSK_INT("topk", 0, "K", "states kept at each position (16)", &s->topk, 1, 1024),
-        KSK_INT("keep", 0, "N", "states kept after later rounds than the first; 0: K (0)", &s->keep,
-                0, 1024),
-        KSK_NUMBER("threshold", 0, "X", "states further below the best are dropped, in nats (none)",
-                   &s->threshold, 0, 1e9),
-        KSK_INT("support", 0, "N",
-                "later rounds see the N best words of each position alone; 0: all words (0)",
-                &s->support, 0, 1024),
-        KSK_INT("rounds", 0, "R", "contexts grow to R - 1 tokens; 0: the model's order (0)",
-                &s->rounds, 0, 65),
-        KSK_INT("delta", 0, "D", "lengths within D of the predicted one compete (3)", &s->delta, 0,
-                1 << 20),
+        KSK_CASCADE_OPTIONS(&s->cascade),
         KSK_HEADING("Sampling"),
         KSK_NUMBER("temperature", 0, "X", "under 1 sharper, over 1 flatter", &s->temperature, 1e-6,
                    1e6),
@@ -207,13 +192,7 @@ static ksk_translate_options translate_options(const settings *s, const ksk_mode
     t.shortlist = s->shortlist;
     set_int(&d->beams, searches(s) ? s->beams : 1);
     set_int(&d->n_best, s->n_best);
-    set_int(&d->cascade.topk, s->topk);
-    set_int(&d->cascade.keep, s->keep);
-    set_int(&d->cascade.rounds, s->rounds);
-    set_int(&d->cascade.support, s->support);
-    if (!isnan(s->threshold))
-        d->cascade.threshold = s->threshold;
-    set_int(&d->cascade.delta, s->delta);
+    ksk_cascade_set(&s->cascade, &d->cascade);
     set_number(&d->length_penalty, s->length_penalty);
     if (s->early_stopping != NOT_GIVEN)
         d->early_stopping = stopping[s->early_stopping];

@@ -48,6 +48,14 @@ check_has "of the same output" "$(<"$work/out")" "$(sed 's/.*"text": \("[^"]*"\)
     <<<"${json#*source_ids}")"
 check_has "the first round's rows are positions" "$(<"$work/out")" \
     "$(sed -n '1s/.*"hi": \([0-9]*\).*/"hi": \1, "rounds": [{"rows": \1, /p' "$work/out")"
+rows() { grep -o '"rows": [0-9]*' "$1" | awk '{ sum += $2 } END { print sum }'; }
+cp "$work/out" "$work/all"
+check_exit "with everything pruned early" 0 lattice --json --keep 2 --threshold 3 <<<"$sentence"$'\nJa.'
+[[ $(rows "$work/out") -lt $(rows "$work/all") ]]
+check "fewer rows ($(rows "$work/out") of $(rows "$work/all"))" $? 0
+check "and translate's output" "$(sed 's/.*"text": \("[^"]*"\), "tokens.*/\1/' "$work/out")" \
+    "$("$program" translate -m "$model" --topk 5 --delta 2 --keep 2 --threshold 3 --json \
+        <<<"$sentence"$'\nJa.' | sed 's/.*"text": \("[^"]*"\), "ids.*/\1/')"
 check_exit "of one sentence" 0 lattice "$sentence" --json
 check_exit "a page and numbers" 2 lattice "$sentence" --json --out "$work/x.html"
 
