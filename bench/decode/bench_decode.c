@@ -556,7 +556,7 @@ int main(int argc, char **argv)
 {
     const settings s = read_settings(argc, argv);
     static text t;
-    limit limits[precisions] = {{NULL}};
+    limit limits[precisions] = {{.model = NULL}};
     ksk_pool *pool = need(ksk_pool_new(s.threads, NULL));
     json_t *rows = json_array(), *curve = json_array(), *starts = json_array(),
            *memory = json_array(), *machine = json_array();
