@@ -7,17 +7,34 @@
 #include "kaskad/memory.h"
 #include "tensor/kernels.h"
 #include "tensor/product.h"
+#include "tensor/tensor.h"
 
 /* --- weights ------------------------------------------------------------------------------------
  */
 
-/* Only a table that rows are taken from may stay in a half-width type: the copy widens. */
-static void find_widened(const ksk_program *program, bool *widened)
+static bool is_packed(const ksk_program *program, int32_t value)
+{
+    const ksk_tensor *tensor = program->values[value].tensor;
+    return tensor && tensor->packing;
+}
+
+/* A table that rows are taken from may stay in a narrow type, for the copy widens; packed weights
+ * may stay packed for the fast path. */
+static bool stays_narrow(const ksk_program *program, const program_step *step, int input,
+                         bool reference)
+{
+    if (step->op == &ksk_op_rows && input == 0)
+        return !reference || !is_packed(program, step->inputs[input]);
+    return step->op == &ksk_op_linear && input == LINEAR_WEIGHT && !reference &&
+           is_packed(program, step->inputs[input]);
+}
+
+static void find_widened(const ksk_program *program, bool reference, bool *widened)
 {
     for (int i = 0; i < program->step_count; i++) {
         const program_step *step = &program->steps[i];
         for (int j = 0; j < step->input_count; j++)
-            if (step->op != &ksk_op_rows || j != 0)
+            if (!stays_narrow(program, step, j, reference))
                 widened[step->inputs[j]] = true;
     }
 }
@@ -61,13 +78,13 @@ static bool keep_tables_narrow(ksk_program *program, const bool *widened)
     return true;
 }
 
-static bool widen_weights(ksk_program *program, ksk_error *err)
+static bool widen_weights(ksk_program *program, bool reference, ksk_error *err)
 {
     const int known = program->value_count;
     bool *widened = ksk_calloc((size_t)known, sizeof *widened);
     if (!widened)
         return ksk_fail_memory(err);
-    find_widened(program, widened);
+    find_widened(program, reference, widened);
     bool ok = keep_tables_narrow(program, widened) || ksk_fail_memory(err);
     for (int i = 0; ok && i < known; i++)
         if (widened[i] && program->values[i].tensor && is_half(program->values[i].dtype))
@@ -139,7 +156,7 @@ static bool build(ksk_plan *plan, const ksk_graph *graph, int output_count, cons
         return false;
     if (!options->reference && !ksk_program_fuse(&plan->program, err))
         return false;
-    if (!widen_weights(&plan->program, err))
+    if (!widen_weights(&plan->program, options->reference, err))
         return false;
     for (int i = 0; !options->reference && i < plan->program.step_count; i++)
         if (!prepare_step(&plan->program, &plan->program.steps[i], options, err))

@@ -5,7 +5,7 @@
 #include "graph/ops/ops.h"
 #include "graph/program.h"
 #include "kaskad/memory.h"
-#include "tensor/tensor.h"
+#include "tensor/packing.h"
 
 /* --- products that share their left operand -----------------------------------------------------
  */
@@ -27,10 +27,18 @@ static bool is_candidate(const ksk_program *program, const program_step *step)
            !program->values[step->first_output].output;
 }
 
+/* Packed weights stack with those that are packed alike. */
+static bool pack_alike(const ksk_program *program, const program_step *a, const program_step *b)
+{
+    const ksk_tensor *x = program->values[a->inputs[LINEAR_WEIGHT]].tensor,
+                     *y = program->values[b->inputs[LINEAR_WEIGHT]].tensor;
+    return (!x->packing && !y->packing) || ksk_packing_alike(x, y);
+}
+
 static bool are_siblings(const ksk_program *program, const program_step *a, const program_step *b)
 {
     return is_candidate(program, b) && a->inputs[LINEAR_X] == b->inputs[LINEAR_X] &&
-           (a->inputs[LINEAR_BIAS] == 0) == (b->inputs[LINEAR_BIAS] == 0);
+           (a->inputs[LINEAR_BIAS] == 0) == (b->inputs[LINEAR_BIAS] == 0) && pack_alike(program, a, b);
 }
 
 static int find_siblings(const ksk_program *program, int first, int *siblings)
@@ -44,12 +52,23 @@ static int find_siblings(const ksk_program *program, int first, int *siblings)
     return count;
 }
 
-/* The tensors of one input of all siblings, one below the other, in f32. */
+static ksk_tensor *stack_packed(const ksk_program *program, const int *siblings, int count,
+                                ksk_error *err)
+{
+    ksk_tensor *parts[most_siblings];
+    for (int i = 0; i < count; i++)
+        parts[i] = program->values[program->steps[siblings[i]].inputs[LINEAR_WEIGHT]].tensor;
+    return ksk_packing_stack(count, parts, err);
+}
+
+/* The tensors of one input of all siblings, one below the other: in f32, or packed as they are. */
 static ksk_tensor *stack(const ksk_program *program, const int *siblings, int count, int input,
                          ksk_error *err)
 {
     int64_t shape[KSK_MAX_RANK] = {0};
     int rank = 1;
+    if (program->values[program->steps[siblings[0]].inputs[input]].tensor->packing)
+        return stack_packed(program, siblings, count, err);
     for (int i = 0; i < count; i++) {
         const ksk_tensor *part = program->values[program->steps[siblings[i]].inputs[input]].tensor;
         rank = part->rank;
@@ -75,7 +94,7 @@ static ksk_tensor *stack(const ksk_program *program, const int *siblings, int co
 static int32_t add_constant(ksk_program *program, ksk_tensor *tensor)
 {
     program_value value = {.kind = VALUE_CONSTANT,
-                           .dtype = KSK_F32,
+                           .dtype = tensor->packing ? KSK_BF16 : KSK_F32,
                            .shape = {.rank = tensor->rank},
                            .cache = -1,
                            .tensor = tensor,

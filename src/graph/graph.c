@@ -7,6 +7,7 @@
 
 #include "kaskad/memory.h"
 #include "tensor/module.h"
+#include "tensor/tensor.h"
 
 ksk_graph *ksk_graph_new(void)
 {
@@ -198,8 +199,9 @@ ksk_sym ksk_param(ksk_graph *graph, const ksk_module *module, const char *name)
         if (known->kind == VALUE_PARAM && known->module == module && strcmp(known->name, name) == 0)
             return (ksk_sym){graph, (int32_t)i};
     }
+    /* Packed weights are floats as far as shapes go, which compiling widens or reads narrow. */
     const graph_value value = {.kind = VALUE_PARAM,
-                               .dtype = ksk_tensor_dtype(tensor),
+                               .dtype = tensor->packing ? KSK_BF16 : ksk_tensor_dtype(tensor),
                                .shape = tensor_shape(tensor),
                                .cache = -1,
                                .module = module};

@@ -279,13 +279,41 @@ static bool scan_tensor(scanner *scan, ksk_header *header, int shard)
     return true;
 }
 
-static bool scan_metadata(scanner *scan)
+/* Keeps the key that is in scan->text; its value comes next. */
+static bool open_note(scanner *scan, ksk_header *header, ksk_note **note)
+{
+    static const char ours[] = "kaskad.";
+    *note = NULL;
+    if (strncmp(scan->text, ours, sizeof ours - 1) != 0)
+        return true;
+    if (header->note_count == KSK_MOST_NOTES)
+        return refuse(scan, "too many notes of kaskad's in __metadata__");
+    if (ksk_header_note(header, scan->text))
+        return refuse(scan, "a key of __metadata__ is used twice");
+    *note = &header->notes[header->note_count];
+    (*note)->key = ksk_strdup(scan->text);
+    return (*note)->key || ksk_fail_memory(scan->err);
+}
+
+static bool scan_note(scanner *scan, ksk_header *header)
+{
+    ksk_note *note;
+    if (!scan_string(scan) || !open_note(scan, header, &note))
+        return false;
+    header->note_count += note != NULL;
+    if (!expect(scan, ':') || !scan_string(scan))
+        return false;
+    if (note)
+        note->value = ksk_strdup(scan->text);
+    return !note || note->value || ksk_fail_memory(scan->err);
+}
+
+static bool scan_metadata(scanner *scan, ksk_header *header)
 {
     if (!expect(scan, '{'))
         return false;
     for (bool more = !accept(scan, '}'); more;)
-        if (!scan_string(scan) || !expect(scan, ':') || !scan_string(scan) ||
-            !next_item(scan, '}', &more))
+        if (!scan_note(scan, header) || !next_item(scan, '}', &more))
             return false;
     return true;
 }
@@ -302,7 +330,7 @@ static bool scan_header(scanner *scan, ksk_header *header, int shard)
         const bool well =
             strcmp(scan->text, "__metadata__") != 0
                 ? scan_tensor(scan, header, shard)
-                : once(scan, &metadata, "two fields __metadata__") && scan_metadata(scan);
+                : once(scan, &metadata, "two fields __metadata__") && scan_metadata(scan, header);
         if (!well || !next_item(scan, '}', &more))
             return false;
     }
@@ -382,6 +410,10 @@ void ksk_header_free(ksk_header *header)
 {
     for (size_t i = 0; i < header->count; i++)
         ksk_free(header->entries[i].name);
+    for (int i = 0; i < header->note_count; i++) {
+        ksk_free(header->notes[i].key);
+        ksk_free(header->notes[i].value);
+    }
     ksk_free(header->entries);
     *header = (ksk_header){0};
 }
@@ -391,4 +423,12 @@ const ksk_entry *ksk_header_find(const ksk_header *header, const char *name)
     const ksk_entry key = {.name = (char *)name};
     return header->count ? bsearch(&key, header->entries, header->count, sizeof key, by_name)
                          : NULL;
+}
+
+const char *ksk_header_note(const ksk_header *header, const char *key)
+{
+    for (int i = 0; i < header->note_count; i++)
+        if (strcmp(header->notes[i].key, key) == 0)
+            return header->notes[i].value;
+    return NULL;
 }

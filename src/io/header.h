@@ -26,9 +26,18 @@ typedef struct ksk_entry {
     int shard;           /* for the reader's use */
 } ksk_entry;
 
+/* What __metadata__ says under a key; only those that begin with "kaskad." are kept. */
+typedef struct ksk_note {
+    char *key, *value;
+} ksk_note;
+
+enum { KSK_MOST_NOTES = 16 };
+
 typedef struct ksk_header {
     ksk_entry *entries; /* by name */
     size_t count, capacity;
+    ksk_note notes[KSK_MOST_NOTES];
+    int note_count;
 } ksk_header;
 
 /* Reads `text` [size]; `file` names it in messages; `data_bytes` follow it. Checks everything:
@@ -42,5 +51,8 @@ void ksk_header_free(ksk_header *header);
 
 /* The entry of that name, or NULL. */
 const ksk_entry *ksk_header_find(const ksk_header *header, const char *name);
+
+/* The value of that note, or NULL. */
+const char *ksk_header_note(const ksk_header *header, const char *key);
 
 #endif

@@ -266,6 +266,11 @@ bool ksk_safetensors_has(const ksk_safetensors *file, const char *name)
     return ksk_header_find(&file->header, name) != NULL;
 }
 
+const char *ksk_safetensors_note(const ksk_safetensors *file, const char *key)
+{
+    return ksk_header_note(&file->header, key);
+}
+
 static ksk_tensor *copy_tensor(const ksk_entry *entry, const char *data, ksk_error *err)
 {
     ksk_tensor *tensor =

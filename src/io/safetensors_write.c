@@ -19,6 +19,7 @@ typedef struct item {
 typedef struct writing {
     const item *items;
     int count;
+    const char *key, *value; /* the note, or NULL */
     ksk_string header;
 } writing;
 
@@ -29,6 +30,15 @@ static int by_size_then_name(const void *left, const void *right)
     const size_t first = ksk_dtype_size(ksk_tensor_dtype(a->tensor));
     const size_t second = ksk_dtype_size(ksk_tensor_dtype(b->tensor));
     return first != second ? (first < second ? 1 : -1) : strcmp(a->name, b->name);
+}
+
+/* Those first that fill whole multiples of the alignment. */
+static int by_alignment(const void *left, const void *right)
+{
+    const item *a = left, *b = right;
+    const bool first = ksk_tensor_bytes(a->tensor) % alignment == 0;
+    const bool second = ksk_tensor_bytes(b->tensor) % alignment == 0;
+    return first != second ? (first ? -1 : 1) : by_size_then_name(left, right);
 }
 
 static int by_name(const void *left, const void *right)
@@ -86,7 +96,8 @@ static void add_entry(ksk_string *out, const item *one, uint64_t offset)
 static bool make_header(writing *self, ksk_error *err)
 {
     uint64_t offset = 0;
-    ksk_string_add(&self->header, "{\"__metadata__\":{\"format\":\"pt\"}");
+    ksk_string_add(&self->header, "{\"__metadata__\":{\"%s\":\"%s\"}",
+                   self->key ? self->key : "format", self->key ? self->value : "pt");
     for (int i = 0; i < self->count; i++) {
         add_entry(&self->header, &self->items[i], offset);
         offset += ksk_tensor_bytes(self->items[i].tensor);
@@ -114,8 +125,9 @@ static bool write_all(void *context, ksk_file_writer *writer, ksk_error *err)
     return well;
 }
 
-bool ksk_safetensors_write(const char *path, int count, const char *const *names,
-                           const ksk_tensor *const *tensors, ksk_error *err)
+bool ksk_safetensors_write_noted(const char *path, const char *key, const char *value, int count,
+                                 const char *const *names, const ksk_tensor *const *tensors,
+                                 ksk_error *err)
 {
     item *items = ksk_calloc((size_t)count, sizeof *items);
     if (!items)
@@ -123,10 +135,16 @@ bool ksk_safetensors_write(const char *path, int count, const char *const *names
     for (int i = 0; i < count; i++)
         items[i] = (item){names[i], tensors[i]};
     bool well = check_names(items, count, err);
-    qsort(items, (size_t)count, sizeof *items, by_size_then_name);
-    writing self = {.items = items, .count = count};
+    qsort(items, (size_t)count, sizeof *items, key ? by_alignment : by_size_then_name);
+    writing self = {.items = items, .count = count, .key = key, .value = value};
     well = well && make_header(&self, err) && ksk_file_replace(path, write_all, &self, err);
     ksk_free(self.header.data);
     ksk_free(items);
     return well;
+}
+
+bool ksk_safetensors_write(const char *path, int count, const char *const *names,
+                           const ksk_tensor *const *tensors, ksk_error *err)
+{
+    return ksk_safetensors_write_noted(path, NULL, NULL, count, names, tensors, err);
 }

@@ -294,10 +294,15 @@ static bool has_instructions(ksk_precision precision)
 }
 #endif
 
+bool ksk_onednn_wanted(const ksk_kernels *kernels, ksk_precision precision)
+{
+    return strcmp(kernels->isa, "avx512") == 0 && has_instructions(precision);
+}
+
 ksk_onednn *ksk_onednn_new(const ksk_kernels *kernels, ksk_precision precision, int64_t n,
                            int64_t k, const float *weight, int64_t stride)
 {
-    if (strcmp(kernels->isa, "avx512") != 0 || !has_instructions(precision))
+    if (!ksk_onednn_wanted(kernels, precision))
         return NULL;
     return make(kernels, precision, n, k, weight, stride, false);
 }
@@ -306,6 +311,11 @@ ksk_onednn *ksk_onednn_forced(const ksk_kernels *kernels, ksk_precision precisio
                               int64_t k, const float *weight, int64_t stride)
 {
     return make(kernels, precision, n, k, weight, stride, true);
+}
+
+void ksk_onednn_set_scales(ksk_onednn *onednn, int64_t first, int64_t count, const float *scales)
+{
+    memcpy(onednn->column_scales + first, scales, (size_t)count * sizeof *scales);
 }
 
 void ksk_onednn_free(ksk_onednn *onednn)

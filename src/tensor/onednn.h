@@ -7,6 +7,9 @@
 
 typedef struct ksk_onednn ksk_onednn;
 
+/* Whether this processor and table have instructions that oneDNN would use. */
+bool ksk_onednn_wanted(const ksk_kernels *kernels, ksk_precision precision);
+
 /* Weights [n, k] with `stride`, packed by oneDNN for y = x · weightᵀ; NULL when the table's own
  * kernels are to be used: f32, a processor without the instructions, a lower table asked for, an
  * implementation whose rows change with their company, no memory. Caller frees. */
@@ -17,6 +20,9 @@ ksk_onednn *ksk_onednn_new(const ksk_kernels *kernels, ksk_precision precision, 
  * NULL only where oneDNN cannot multiply in that precision at all. */
 ksk_onednn *ksk_onednn_forced(const ksk_kernels *kernels, ksk_precision precision, int64_t n,
                               int64_t k, const float *weight, int64_t stride);
+
+/* Replaces the scales of `count` int8 columns from `first` on, right after it was made. */
+void ksk_onednn_set_scales(ksk_onednn *onednn, int64_t first, int64_t count, const float *scales);
 
 void ksk_onednn_free(ksk_onednn *onednn); /* NULL is fine */
 

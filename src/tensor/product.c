@@ -4,15 +4,26 @@
 
 #include "kaskad/memory.h"
 #include "tensor/onednn.h"
+#include "tensor/packing.h"
+
+/* Columns [column, column + n) of a product: a matrix, whose panels are those from `panel` on. */
+typedef struct segment {
+    int64_t column, n, panel;
+    const void *weights;
+    const float *scales; /* int8: [n] */
+} segment;
 
 struct ksk_packed {
     const ksk_kernels *kernels;
     ksk_precision precision;
     int64_t n, k;
-    size_t bytes;         /* of the weights */
-    void *weights;        /* as the kernel packs them; NULL when oneDNN holds them */
-    float *column_scales; /* int8: [n] */
-    ksk_onednn *onednn;   /* NULL: the table's own kernels */
+    int64_t panels;     /* of all segments */
+    size_t bytes;       /* of the weights */
+    ksk_tensor *matrix; /* packed; NULL in f32 and when oneDNN holds the weights */
+    float *floats;      /* packed in f32 */
+    segment *segments;  /* of either */
+    int segment_count;
+    ksk_onednn *onednn; /* NULL: the table's own kernels */
     char kernel[64];
 };
 
@@ -34,71 +45,142 @@ static size_t aligned_size(size_t bytes)
 
 /* --- packing ---------------------------------------------------------------------------------- */
 
-static size_t weight_bytes(const ksk_packed *packed)
+static ksk_packed *new_packed(const ksk_kernels *kernels, ksk_precision precision, int64_t n,
+                              int64_t k)
 {
-    const size_t elements =
-        (size_t)(panels_of(packed->kernels, packed->n) * packed->kernels->panel * packed->k);
-    switch (packed->precision) {
-    case KSK_PRECISION_INT8:
-        return packed->kernels->pack_int8_size(packed->k, packed->n);
-    case KSK_PRECISION_BF16:
-        return elements * sizeof(uint16_t);
-    case KSK_PRECISION_F32:
-        break;
-    }
-    return elements * sizeof(float);
+    static const char *const names[] = {"f32", "bf16", "int8"};
+    ksk_packed *packed = ksk_calloc(1, sizeof *packed);
+    if (!packed)
+        return NULL;
+    packed->kernels = kernels;
+    packed->precision = precision;
+    packed->n = n;
+    packed->k = k;
+    snprintf(packed->kernel, sizeof packed->kernel, "%s %s", kernels->isa, names[precision]);
+    return packed;
 }
 
-static bool pack_own(ksk_packed *packed, const float *weight, int64_t stride)
+static bool hold_floats(ksk_packed *packed, const float *weight, int64_t stride)
 {
-    const ksk_kernels *kernels = packed->kernels;
-    const int64_t panels = panels_of(kernels, packed->n), n = packed->n, k = packed->k;
-    packed->bytes = weight_bytes(packed);
-    packed->weights = ksk_malloc(packed->bytes);
-    if (packed->precision == KSK_PRECISION_INT8)
-        packed->column_scales = ksk_calloc((size_t)n, sizeof(float));
-    if (!packed->weights || (packed->precision == KSK_PRECISION_INT8 && !packed->column_scales))
+    const int64_t n = packed->n, k = packed->k;
+    packed->panels = panels_of(packed->kernels, n);
+    packed->bytes = (size_t)(packed->panels * packed->kernels->panel * k) * sizeof(float);
+    packed->floats = ksk_malloc(packed->bytes);
+    packed->segments = ksk_calloc(1, sizeof *packed->segments);
+    if (!packed->floats || !packed->segments)
         return false;
-    switch (packed->precision) {
-    case KSK_PRECISION_F32:
-        kernels->pack_f32(k, n, weight, 1, stride, 0, panels, packed->weights);
-        break;
-    case KSK_PRECISION_BF16:
-        kernels->pack_bf16(k, n, weight, 1, stride, 0, panels, packed->weights);
-        break;
-    case KSK_PRECISION_INT8:
-        kernels->pack_int8(k, n, weight, 1, stride, packed->weights, packed->column_scales);
-        break;
-    }
+    packed->kernels->pack_f32(k, n, weight, 1, stride, 0, packed->panels, packed->floats);
+    packed->segments[packed->segment_count++] = (segment){.n = n, .weights = packed->floats};
     return true;
+}
+
+static void add_segment(ksk_packed *packed, const ksk_tensor *part, int64_t column)
+{
+    const ksk_tensor *scales = part->packing->scales;
+    packed->segments[packed->segment_count++] = (segment){.column = column,
+                                                          .n = part->shape[0],
+                                                          .panel = packed->panels,
+                                                          .weights = part->data,
+                                                          .scales = scales ? scales->data : NULL};
+    packed->panels += panels_of(packed->kernels, part->shape[0]);
+}
+
+/* Takes a matrix that is packed for the kernels. */
+static bool hold_matrix(ksk_packed *packed, ksk_tensor *matrix)
+{
+    const ksk_packing *packing = matrix->packing;
+    packed->matrix = matrix;
+    packed->bytes = packing->bytes;
+    packed->segments = ksk_calloc((size_t)packing->count + 1, sizeof *packed->segments);
+    if (!packed->segments)
+        return false;
+    if (!packing->count)
+        add_segment(packed, matrix, 0);
+    int64_t column = 0;
+    for (int i = 0; i < packing->count; column += packing->parts[i++]->shape[0])
+        add_segment(packed, packing->parts[i], column);
+    return true;
+}
+
+/* Packed anew where the panels are not those of the kernels. */
+static bool adopt_matrix(ksk_packed *packed, const ksk_tensor *matrix, ksk_error *err)
+{
+    ksk_tensor *fitting = ksk_pack(packed->kernels, packed->precision, matrix, err);
+    return fitting && (hold_matrix(packed, fitting) || ksk_fail_memory(err));
+}
+
+static bool hold_onednn(ksk_packed *packed, const float *weight, int64_t stride)
+{
+    packed->onednn =
+        ksk_onednn_new(packed->kernels, packed->precision, packed->n, packed->k, weight, stride);
+    if (!packed->onednn)
+        return false;
+    packed->bytes = ksk_onednn_bytes(packed->onednn);
+    snprintf(packed->kernel, sizeof packed->kernel, "%s", ksk_onednn_name(packed->onednn));
+    return true;
+}
+
+static bool hold(ksk_packed *packed, const float *weight, int64_t stride, ksk_error *err)
+{
+    if (hold_onednn(packed, weight, stride))
+        return true;
+    if (packed->precision == KSK_PRECISION_F32)
+        return hold_floats(packed, weight, stride) || ksk_fail_memory(err);
+    ksk_tensor *matrix = ksk_pack_floats(packed->kernels, packed->precision, packed->n, packed->k,
+                                         weight, stride, err);
+    return matrix && (hold_matrix(packed, matrix) || ksk_fail_memory(err));
 }
 
 ksk_packed *ksk_packed_new(const ksk_kernels *kernels, ksk_precision precision, int64_t n,
                            int64_t k, const float *weight, int64_t stride, ksk_error *err)
 {
-    static const char *const names[] = {"f32", "bf16", "int8"};
-    ksk_packed *packed = ksk_calloc(1, sizeof *packed);
-    if (!packed) {
+    ksk_packed *packed = new_packed(kernels, precision, n, k);
+    if (!packed)
         ksk_fail_memory(err);
-        return NULL;
-    }
-    packed->kernels = kernels;
-    packed->precision = precision;
-    packed->n = n;
-    packed->k = k;
-    packed->onednn = ksk_onednn_new(kernels, precision, n, k, weight, stride);
-    if (packed->onednn) {
-        packed->bytes = ksk_onednn_bytes(packed->onednn);
-        snprintf(packed->kernel, sizeof packed->kernel, "%s", ksk_onednn_name(packed->onednn));
+    else if (hold(packed, weight, stride, err))
         return packed;
-    }
-    snprintf(packed->kernel, sizeof packed->kernel, "%s %s", kernels->isa, names[precision]);
-    if (!pack_own(packed, weight, stride)) {
-        ksk_packed_free(packed);
+    ksk_packed_free(packed);
+    return NULL;
+}
+
+/* oneDNN quantises what was unpacked to the same integers; the scales are those that were stored,
+ * to the last bit. */
+static void keep_scales(const ksk_packed *packed, const ksk_tensor *matrix)
+{
+    const ksk_packing *packing = matrix->packing;
+    if (packing->scales)
+        ksk_onednn_set_scales(packed->onednn, 0, matrix->shape[0], packing->scales->data);
+    int64_t column = 0;
+    for (int i = 0; i < packing->count; column += packing->parts[i++]->shape[0])
+        if (packing->parts[i]->packing->scales)
+            ksk_onednn_set_scales(packed->onednn, column, packing->parts[i]->shape[0],
+                                  packing->parts[i]->packing->scales->data);
+}
+
+static bool hand_to_onednn(ksk_packed *packed, const ksk_tensor *matrix, ksk_error *err)
+{
+    ksk_tensor *floats = ksk_tensor_convert(matrix, KSK_F32, err);
+    if (!floats)
+        return false;
+    const bool held = hold_onednn(packed, ksk_tensor_f32(floats), packed->k);
+    if (held)
+        keep_scales(packed, matrix);
+    ksk_tensor_release(floats);
+    return held || adopt_matrix(packed, matrix, err);
+}
+
+ksk_packed *ksk_packed_share(const ksk_kernels *kernels, const ksk_tensor *matrix, ksk_error *err)
+{
+    const ksk_precision precision =
+        matrix->dtype == KSK_I8 ? KSK_PRECISION_INT8 : KSK_PRECISION_BF16;
+    ksk_packed *packed = new_packed(kernels, precision, matrix->shape[0], matrix->shape[1]);
+    if (!packed)
         ksk_fail_memory(err);
-        return NULL;
-    }
-    return packed;
+    else if (ksk_onednn_wanted(kernels, precision) ? hand_to_onednn(packed, matrix, err)
+                                                   : adopt_matrix(packed, matrix, err))
+        return packed;
+    ksk_packed_free(packed);
+    return NULL;
 }
 
 void ksk_packed_free(ksk_packed *packed)
@@ -106,8 +188,9 @@ void ksk_packed_free(ksk_packed *packed)
     if (!packed)
         return;
     ksk_onednn_free(packed->onednn);
-    ksk_free(packed->column_scales);
-    ksk_free(packed->weights);
+    ksk_tensor_release(packed->matrix);
+    ksk_free(packed->floats);
+    ksk_free(packed->segments);
     ksk_free(packed);
 }
 
@@ -130,11 +213,12 @@ const char *ksk_packed_kernel(const ksk_packed *packed)
 
 /* A product on its way to the threads. Each slice is a range of panels or a range of rows. */
 typedef struct product_job {
-    const ksk_packed *packed; /* NULL: plain, with `weights` packed in f32 */
+    const ksk_packed *packed; /* NULL: plain, in f32 */
     const ksk_kernels *kernels;
-    int64_t m, n, k;
+    int64_t m, n, k, panels;
     ksk_left a;
-    const void *weights;
+    const segment *segments;
+    int segment_count;
     const int8_t *q; /* int8: the rows as bytes, with their scales */
     const float *row_scales;
     const ksk_epilogue *epilogue;
@@ -173,7 +257,7 @@ static int64_t microseconds(const product_job *job)
 static void slice_job(product_job *job, const ksk_pool *pool)
 {
     const int64_t threads = ksk_pool_threads(pool);
-    const int64_t panels = panels_of(job->kernels, job->n);
+    const int64_t panels = job->panels;
     const int64_t worth = microseconds(job) / least_us;
     job->by_rows = panels < 4 * threads && job->m >= panels;
     const int64_t most = job->by_rows ? job->m : panels;
@@ -182,36 +266,53 @@ static void slice_job(product_job *job, const ksk_pool *pool)
     job->slices = slices > 1 ? (int)slices : 1;
 }
 
-static void multiply(const product_job *job, int64_t top, int64_t rows, int64_t first, int64_t last)
+/* Some panels of one matrix: `part` says where its columns are among those of y. */
+static void multiply_part(const product_job *job, const segment *part, int64_t top, int64_t rows,
+                          int64_t first, int64_t last)
 {
     const ksk_kernels *kernels = job->kernels;
     const ksk_left a = {job->a.data + top * job->a.row, job->a.row, job->a.column};
     ksk_epilogue epilogue =
         job->epilogue ? *job->epilogue : (ksk_epilogue){.activation = KSK_IDENTITY};
+    if (epilogue.bias)
+        epilogue.bias += part->column;
     if (epilogue.residual)
-        epilogue.residual += top * epilogue.residual_stride;
-    float *y = job->y + top * job->y_stride;
+        epilogue.residual += top * epilogue.residual_stride + part->column;
+    float *y = job->y + top * job->y_stride + part->column;
     switch (job->packed ? job->packed->precision : KSK_PRECISION_F32) {
     case KSK_PRECISION_F32:
-        kernels->product_f32(rows, job->n, job->k, a, job->weights, first, last, &epilogue, y,
+        kernels->product_f32(rows, part->n, job->k, a, part->weights, first, last, &epilogue, y,
                              job->y_stride);
         break;
     case KSK_PRECISION_BF16:
-        kernels->product_bf16(rows, job->n, job->k, a, job->weights, first, last, &epilogue, y,
+        kernels->product_bf16(rows, part->n, job->k, a, part->weights, first, last, &epilogue, y,
                               job->y_stride);
         break;
     case KSK_PRECISION_INT8:
-        kernels->product_int8(rows, job->n, job->k, job->q + top * padded_k(job->k),
-                              padded_k(job->k), job->row_scales + top, job->weights,
-                              job->packed->column_scales, first, last, &epilogue, y, job->y_stride);
+        kernels->product_int8(rows, part->n, job->k, job->q + top * padded_k(job->k),
+                              padded_k(job->k), job->row_scales + top, part->weights, part->scales,
+                              first, last, &epilogue, y, job->y_stride);
         break;
+    }
+}
+
+/* Rows [top, top + rows) times panels [first, last). */
+static void multiply(const product_job *job, int64_t top, int64_t rows, int64_t first, int64_t last)
+{
+    for (int i = 0; i < job->segment_count; i++) {
+        const segment *part = &job->segments[i];
+        const int64_t panels = panels_of(job->kernels, part->n);
+        const int64_t begin = first > part->panel ? first - part->panel : 0;
+        const int64_t end = last - part->panel < panels ? last - part->panel : panels;
+        if (begin < end)
+            multiply_part(job, part, top, rows, begin, end);
     }
 }
 
 static void run_slice(void *context, int slice)
 {
     const product_job *job = context;
-    const int64_t panels = panels_of(job->kernels, job->n);
+    const int64_t panels = job->panels;
     if (job->by_rows) {
         const int64_t top = cut(job->m, slice, job->slices);
         multiply(job, top, cut(job->m, slice + 1, job->slices) - top, 0, panels);
@@ -279,8 +380,10 @@ void ksk_product(const ksk_packed *packed, int64_t m, const float *x, int64_t x_
                        .m = m,
                        .n = packed->n,
                        .k = packed->k,
+                       .panels = packed->panels,
                        .a = {x, x_stride, 1},
-                       .weights = packed->weights,
+                       .segments = packed->segments,
+                       .segment_count = packed->segment_count,
                        .epilogue = epilogue,
                        .y = y,
                        .y_stride = y_stride};
@@ -365,12 +468,15 @@ void ksk_product_plain(const ksk_kernels *kernels, int64_t m, int64_t n, int64_t
         packing.slices = ksk_pool_threads(pool);
     ksk_pool_run(pool, packing.slices, pack_slice, &packing);
 
+    const segment whole = {.n = n, .weights = scratch};
     product_job job = {.kernels = kernels,
                        .m = m,
                        .n = n,
                        .k = k,
+                       .panels = panels_of(kernels, n),
                        .a = packing.rows ? (ksk_left){packing.rows, k, 1} : a,
-                       .weights = scratch,
+                       .segments = &whole,
+                       .segment_count = 1,
                        .epilogue = epilogue,
                        .y = y,
                        .y_stride = y_stride};

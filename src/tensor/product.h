@@ -4,6 +4,7 @@
 
 #include "base/pool.h"
 #include "tensor/kernels.h"
+#include "tensor/tensor.h"
 
 typedef struct ksk_packed ksk_packed;
 
@@ -11,6 +12,10 @@ typedef struct ksk_packed ksk_packed;
  * `precision` on this processor. Caller frees. Errors: OUT_OF_MEMORY. */
 ksk_packed *ksk_packed_new(const ksk_kernels *kernels, ksk_precision precision, int64_t n,
                            int64_t k, const float *weight, int64_t stride, ksk_error *err);
+
+/* The same for a packed tensor (packing.h), or a stack of them, which is shared and used where it
+ * lies when it is packed for this processor, and packed anew otherwise. */
+ksk_packed *ksk_packed_share(const ksk_kernels *kernels, const ksk_tensor *matrix, ksk_error *err);
 void ksk_packed_free(ksk_packed *packed);
 size_t ksk_packed_bytes(const ksk_packed *packed);
 ksk_precision ksk_packed_precision(const ksk_packed *packed);

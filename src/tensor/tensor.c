@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "kaskad/memory.h"
+#include "tensor/packing.h"
 
 static const struct {
     const char *name;
@@ -125,6 +126,8 @@ void ksk_tensor_release(const ksk_tensor *tensor)
         return;
     if (shared->release)
         shared->release(shared->owner);
+    if (shared->packing)
+        ksk_packing_free(shared->packing);
     ksk_free(shared);
 }
 
@@ -162,7 +165,8 @@ int64_t ksk_tensor_count(const ksk_tensor *tensor)
 
 size_t ksk_tensor_bytes(const ksk_tensor *tensor)
 {
-    return (size_t)tensor->count * ksk_dtype_size(tensor->dtype);
+    return tensor->packing ? tensor->packing->bytes
+                           : (size_t)tensor->count * ksk_dtype_size(tensor->dtype);
 }
 
 const void *ksk_tensor_data(const ksk_tensor *tensor)
@@ -185,10 +189,22 @@ void *ksk_tensor_fill(ksk_tensor *tensor)
     return ksk_tensor_exclusive(tensor) ? (void *)tensor->data : NULL;
 }
 
+/* Of packed tensors: the same panels and scales. */
+static bool equal_packings(const ksk_packing *a, const ksk_packing *b)
+{
+    bool equal = a->panel == b->panel && a->count == b->count;
+    for (int i = 0; equal && i < a->count; i++)
+        equal = ksk_tensor_equal(a->parts[i], b->parts[i]);
+    equal = equal && (a->count || ksk_tensor_equal(a->stored, b->stored));
+    return equal && (!a->scales || ksk_tensor_equal(a->scales, b->scales));
+}
+
 bool ksk_tensor_equal(const ksk_tensor *a, const ksk_tensor *b)
 {
-    if (a->dtype != b->dtype || a->rank != b->rank)
+    if (a->dtype != b->dtype || a->rank != b->rank || !a->packing != !b->packing)
         return false;
+    if (a->packing)
+        return equal_packings(a->packing, b->packing);
     for (int i = 0; i < a->rank; i++)
         if (a->shape[i] != b->shape[i])
             return false;
@@ -251,6 +267,12 @@ uint16_t ksk_f32_to_f16(float value)
     return (uint16_t)(sign | half);
 }
 
+void ksk_bf16_widen(int64_t count, const uint16_t *bits, float *values)
+{
+    for (int64_t i = 0; i < count; i++)
+        values[i] = float_of((uint32_t)bits[i] << 16);
+}
+
 static bool is_float(ksk_dtype dtype)
 {
     return dtype == KSK_F32 || dtype == KSK_BF16 || dtype == KSK_F16;
@@ -272,8 +294,21 @@ static void store(void *data, ksk_dtype dtype, int64_t i, float value)
         ((uint16_t *)data)[i] = dtype == KSK_BF16 ? ksk_f32_to_bf16(value) : ksk_f32_to_f16(value);
 }
 
+static ksk_tensor *unpack(const ksk_tensor *packed, ksk_dtype dtype, ksk_error *err)
+{
+    ksk_tensor *floats = ksk_tensor_new(KSK_F32, 2, packed->shape, err);
+    float *rows = floats ? ksk_tensor_fill(floats) : NULL;
+    for (int64_t i = 0; floats && i < packed->shape[0]; i++)
+        ksk_packing_row(packed, i, rows + i * packed->shape[1]);
+    ksk_tensor *converted = floats ? ksk_tensor_convert(floats, dtype, err) : NULL;
+    ksk_tensor_release(floats);
+    return converted;
+}
+
 ksk_tensor *ksk_tensor_convert(const ksk_tensor *tensor, ksk_dtype dtype, ksk_error *err)
 {
+    if (tensor->packing && is_float(dtype))
+        return unpack(tensor, dtype, err);
     if (tensor->dtype == dtype)
         return ksk_tensor_share(tensor);
     if (!is_float(tensor->dtype) || !is_float(dtype)) {
@@ -285,6 +320,10 @@ ksk_tensor *ksk_tensor_convert(const ksk_tensor *tensor, ksk_dtype dtype, ksk_er
     if (!converted)
         return NULL;
     void *to = ksk_tensor_fill(converted);
+    if (tensor->dtype == KSK_BF16 && dtype == KSK_F32) {
+        ksk_bf16_widen(tensor->count, tensor->data, to);
+        return converted;
+    }
     for (int64_t i = 0; i < tensor->count; i++)
         store(to, dtype, i, load(tensor->data, tensor->dtype, i));
     return converted;
@@ -301,7 +340,7 @@ ksk_tensor *ksk_tensor_reshape(const ksk_tensor *tensor, int rank, const int64_t
     const int64_t count = count_of(tensor->dtype, rank, shape, err);
     if (count < 0)
         return NULL;
-    if (count != tensor->count) {
+    if (count != tensor->count || tensor->packing) {
         ksk_fail(err, KSK_BAD_ARGUMENT, "a tensor of %lld elements cannot take a shape of %lld",
                  (long long)tensor->count, (long long)count);
         return NULL;

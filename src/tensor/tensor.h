@@ -6,6 +6,8 @@
 
 #include "kaskad/tensor.h"
 
+struct ksk_packing;
+
 /* Fields are constant after construction, but for the count of references. A tensor on the stack
  * (ksk_tensor_borrow) may be passed to ksk_run as an input; it is never shared or released. */
 struct ksk_tensor {
@@ -18,6 +20,7 @@ struct ksk_tensor {
     void *owner;
     atomic_int references;
     bool writable; /* the memory is the tensor's own and fresh */
+    struct ksk_packing *packing; /* owned: the memory is in panels (packing.h); NULL: row-major */
 };
 
 /* A tensor over memory of the caller's for the length of a call; nothing is allocated. */
@@ -31,5 +34,6 @@ float ksk_bf16_to_f32(uint16_t bits);
 uint16_t ksk_f32_to_bf16(float value); /* round to nearest even; NaN stays NaN */
 float ksk_f16_to_f32(uint16_t bits);
 uint16_t ksk_f32_to_f16(float value);
+void ksk_bf16_widen(int64_t count, const uint16_t *bits, float *values);
 
 #endif

@@ -104,6 +104,8 @@ static void *prepare(const void *attributes, const ksk_tensor *const *constants,
     const ksk_tensor *weight = constants[LINEAR_WEIGHT];
     if (!weight)
         return NULL;
+    if (weight->packing)
+        return ksk_packed_share(ksk_kernels_best(), weight, err);
     return ksk_packed_new(ksk_kernels_best(), options->precision, weight->shape[0],
                           weight->shape[1], ksk_tensor_f32(weight), weight->shape[1], err);
 }

@@ -3,7 +3,7 @@
 
 #include "graph/ops/ops.h"
 #include "tensor/kernels.h"
-#include "tensor/tensor.h"
+#include "tensor/packing.h"
 
 ksk_sym ksk_rows(ksk_sym table, ksk_sym ids)
 {
@@ -43,11 +43,26 @@ static void run(const ksk_call *call)
     const int32_t *ids = call->inputs[1].data;
     for (int64_t i = 0; i < call->inputs[1].rows; i++) {
         float *y = ksk_row(&call->outputs[0], i);
-        if (table->dtype == KSK_F32)
+        if (call->prepared)
+            ksk_packing_row(call->prepared, ids[i], y);
+        else if (table->dtype == KSK_F32)
             memcpy(y, ksk_row(table, ids[i]), (size_t)table->columns * sizeof *y);
         else
             widen(table, ids[i], y);
     }
+}
+
+/* A packed table; any other is read as it is. */
+static void *prepare(const void *attributes, const ksk_tensor *const *constants,
+                     const ksk_compile_options *options, ksk_error *err)
+{
+    (void)attributes, (void)options, (void)err;
+    return constants[0] && constants[0]->packing ? ksk_tensor_share(constants[0]) : NULL;
+}
+
+static void unprepare(void *prepared)
+{
+    ksk_tensor_release(prepared);
 }
 
 /* --- the gradient of the table: each row of the gradient added to the row it came from --- */
@@ -114,4 +129,6 @@ const ksk_op ksk_op_rows = {.name = "rows",
                             .shape = shape,
                             .check = check,
                             .reference = run,
-                            .grad = grad};
+                            .grad = grad,
+                            .prepare = prepare,
+                            .unprepare = unprepare};
