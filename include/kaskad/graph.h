@@ -130,7 +130,10 @@ KSK_API void ksk_grad(ksk_sym loss, int count, const ksk_sym *wrt, ksk_sym *grad
 typedef enum ksk_precision {
     KSK_PRECISION_F32,
     KSK_PRECISION_BF16,
-    KSK_PRECISION_INT8
+    KSK_PRECISION_INT8,
+    /* Where a model is loaded (kaskad.h); compiling takes either for f32. */
+    KSK_PRECISION_AUTO, /* chosen for the processor and the checkpoint */
+    KSK_PRECISION_FULL, /* the most that the checkpoint has: f32, or its own if it is quantised */
 } ksk_precision;
 
 typedef struct ksk_compile_options {

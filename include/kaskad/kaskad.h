@@ -39,14 +39,20 @@ typedef struct ksk_model ksk_model;
 typedef enum ksk_storage { KSK_STORAGE_AS_IS, KSK_STORAGE_F32, KSK_STORAGE_BF16 } ksk_storage;
 
 typedef struct ksk_load_options {
-    ksk_precision precision; /* of the products with weights */
+    ksk_precision precision; /* of the products with weights and of embeddings; AUTO */
     ksk_storage weights;     /* KSK_STORAGE_AS_IS */
 } ksk_load_options;
 KSK_API ksk_load_options ksk_load_defaults(void);
 
-/* Loads a checkpoint directory in Hugging Face's layout. `options` may be NULL. Caller frees.
+/* Loads a checkpoint directory in Hugging Face's layout, or one that ksk_model_quantize wrote.
+ * `options` may be NULL. Caller frees.
+ *
+ * KSK_PRECISION_AUTO is what is fastest without a loss that was measured: the precision of a
+ * quantised checkpoint; else int8 where the kernels are those of AVX2 or AVX-512, but f32 for
+ * Markov Transformers and without such kernels. Only f32 computes what the reference computes.
+ *
  * Errors: BAD_FILE, BAD_FORMAT (the message names the file and the field or tensor), UNSUPPORTED
- * (an architecture or setting), OUT_OF_MEMORY. */
+ * (an architecture or setting; more precision than a quantised checkpoint has), OUT_OF_MEMORY. */
 KSK_API ksk_model *ksk_model_load(const char *directory, const ksk_load_options *options,
                                   ksk_error *err);
 KSK_API void ksk_model_free(ksk_model *model);
@@ -54,7 +60,18 @@ KSK_API void ksk_model_free(ksk_model *model);
 /* Writes the checkpoint to a new or existing directory, each file whole or not at all. */
 KSK_API bool ksk_model_save(const ksk_model *model, const char *directory, ksk_error *err);
 
-/* The module tree; borrowed. */
+/* Writes the checkpoint to a directory as the model computes: its matrices packed in its precision
+ * as this processor multiplies them, and a proof in that precision. Loading it maps them where they
+ * lie; another processor packs them anew. Errors: BAD_ARGUMENT (the model computes in f32), and
+ * those of ksk_model_save. */
+KSK_API bool ksk_model_quantize(const ksk_model *model, const char *directory, ksk_error *err);
+
+/* What it computes in: F32, BF16 or INT8; and that as text ("int8"). */
+KSK_API ksk_precision ksk_model_precision(const ksk_model *model);
+KSK_API const char *ksk_precision_name(ksk_precision precision);
+
+/* The module tree as it is stored; borrowed. The matrices of a quantised checkpoint are of type I8
+ * or BF16, packed: ksk_tensor_convert to F32 gives their numbers. */
 KSK_API const ksk_module *ksk_model_module(const ksk_model *model);
 
 /* Type, settings, module tree with shapes, sizes, and vocabulary as text. Caller frees with

@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "base/string.h"
 #include "kaskad/memory.h"
-#include "tensor/kernels.h"
+#include "tensor/packing.h"
 
 const char *ksk_version(void)
 {
@@ -22,80 +22,28 @@ const char *ksk_isa(void)
 
 ksk_load_options ksk_load_defaults(void)
 {
-    return (ksk_load_options){.precision = KSK_PRECISION_F32};
+    return (ksk_load_options){.precision = KSK_PRECISION_AUTO};
+}
+
+const char *ksk_precision_name(ksk_precision precision)
+{
+    static const char *const names[] = {[KSK_PRECISION_F32] = "f32",
+                                        [KSK_PRECISION_BF16] = "bf16",
+                                        [KSK_PRECISION_INT8] = "int8",
+                                        [KSK_PRECISION_AUTO] = "auto",
+                                        [KSK_PRECISION_FULL] = "full"};
+    return names[precision];
 }
 
 /* --- loading ------------------------------------------------------------------------------------
  */
-
-typedef struct finder {
-    const ksk_safetensors *file;
-    const ksk_model_type *type;
-    int vocabulary;
-    ksk_storage weights;
-} finder;
-
-/* The tensor under its own name, one of the type's aliases, or either without its first part, as a
- * file saved from the bare model has it. */
-static const char *find_name(const finder *f, const char *path)
-{
-    if (ksk_safetensors_has(f->file, path))
-        return path;
-    for (const ksk_alias *alias = f->type->aliases; alias && alias->path; alias++)
-        if (strcmp(alias->path, path) == 0 && ksk_safetensors_has(f->file, alias->other))
-            return alias->other;
-    const char *dot = strchr(path, '.');
-    return dot && ksk_safetensors_has(f->file, dot + 1) ? dot + 1 : NULL;
-}
-
-static ksk_tensor *zeros(int64_t columns, ksk_error *err)
-{
-    ksk_tensor *tensor = ksk_tensor_new(KSK_F32, 2, (const int64_t[]){1, columns}, err);
-    if (tensor)
-        memset(ksk_tensor_fill(tensor), 0, ksk_tensor_bytes(tensor));
-    return tensor;
-}
-
-static ksk_tensor *look_up(void *context, const char *path, ksk_error *err)
-{
-    const finder *f = context;
-    const char *name = find_name(f, path);
-    if (!name && strcmp(path, "final_logits_bias") == 0)
-        return zeros(f->vocabulary, err); /* older files leave it out */
-    ksk_tensor *stored = ksk_safetensors_get(f->file, name ? name : path, err);
-    if (!stored || f->weights == KSK_STORAGE_AS_IS)
-        return stored;
-    ksk_tensor *converted =
-        ksk_tensor_convert(stored, f->weights == KSK_STORAGE_F32 ? KSK_F32 : KSK_BF16, err);
-    ksk_tensor_release(stored);
-    return converted;
-}
-
-/* config.json says what type the weights have, under the key of its transformers release. */
-static void note_weights(ksk_config *config, ksk_storage weights)
-{
-    if (weights != KSK_STORAGE_AS_IS)
-        ksk_config_set_string(config,
-                              ksk_config_has(config, "torch_dtype") ? "torch_dtype" : "dtype",
-                              weights == KSK_STORAGE_F32 ? "float32" : "bfloat16");
-}
 
 static bool load_module(ksk_model *model, ksk_storage weights, ksk_error *err)
 {
     ksk_module *declared = model->type->declare(model->config, err);
     if (!declared)
         return false;
-    ksk_safetensors *file = ksk_safetensors_open(model->directory, "model.safetensors", err);
-    if (file) {
-        finder f = {file, model->type,
-                    ksk_config_int(model->config, "decoder_vocab_size",
-                                   ksk_config_int(model->config, "vocab_size", 58101, 1, 1 << 22),
-                                   1, 1 << 22),
-                    weights};
-        note_weights(model->config, weights);
-        model->module = ksk_module_bind(declared, look_up, &f, err);
-        ksk_safetensors_free(file);
-    }
+    model->module = ksk_weights_load(model, declared, weights, err);
     ksk_module_release(declared);
     return model->module != NULL;
 }
@@ -153,13 +101,62 @@ static bool vocabularies_fit(const ksk_model *model, ksk_error *err)
                      "decoder_vocab_size", model->rules.vocabulary, err);
 }
 
+/* int8 is the fastest that there are kernels for, with translations as good (docs/translate.md); of
+ * Markov Transformers, whose rounds compare many contexts, that was not measured. */
+static ksk_precision fastest(const ksk_model *model)
+{
+    return model->rules.block || strcmp(ksk_isa(), "scalar") == 0 ? KSK_PRECISION_F32
+                                                                  : KSK_PRECISION_INT8;
+}
+
+static bool choose_precision(ksk_model *model, ksk_precision wanted, ksk_error *err)
+{
+    const ksk_precision stored = model->stored.precision;
+    const bool quantised = stored != KSK_PRECISION_F32;
+    ksk_precision *chosen = &model->compile.precision;
+    *chosen = wanted;
+    if (wanted == KSK_PRECISION_FULL || (wanted == KSK_PRECISION_AUTO && quantised))
+        *chosen = stored;
+    else if (wanted == KSK_PRECISION_AUTO)
+        *chosen = fastest(model);
+    return *chosen >= stored ||
+           ksk_fail(err, KSK_UNSUPPORTED,
+                    "%s is quantised to %s and cannot compute in %s; load the checkpoint that it "
+                    "was made from",
+                    model->directory, ksk_precision_name(stored), ksk_precision_name(*chosen));
+}
+
+/* Small matrices are packed in less time than threads start. */
+static int packing_threads(const ksk_module *module)
+{
+    enum { least_parameters = 1000000, most_threads = 16 };
+    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    if (ksk_module_parameters(module) < least_parameters || processors < 1)
+        return 1;
+    return processors < most_threads ? (int)processors : most_threads;
+}
+
+static bool pack(ksk_model *model, ksk_error *err)
+{
+    if (model->compile.precision == KSK_PRECISION_F32)
+        return true;
+    const int threads = model->stored.precision == KSK_PRECISION_F32 ||
+                                model->stored.panel != ksk_kernels_best()->panel
+                            ? packing_threads(model->module)
+                            : 1;
+    model->packed =
+        ksk_module_pack(model->module, ksk_kernels_best(), model->compile.precision, threads, err);
+    return model->packed != NULL;
+}
+
 static bool load(ksk_model *model, const ksk_load_options *options, ksk_error *err)
 {
     model->config = ksk_config_load(model->directory, "config.json", err);
     if (!model->config || !load_type(model, err))
         return false;
     if (!load_generation(model, err) || !load_module(model, options->weights, err) ||
-        !ksk_model_read_rules(model, err))
+        !ksk_model_read_rules(model, err) || !choose_precision(model, options->precision, err) ||
+        !pack(model, err))
         return false;
     model->tokenizer = ksk_tokenizer_load(model->directory, err);
     return model->tokenizer && vocabularies_fit(model, err);
@@ -177,7 +174,6 @@ ksk_model *ksk_model_load(const char *directory, const ksk_load_options *options
     }
     model->directory = copy;
     const ksk_load_options chosen = options ? *options : ksk_load_defaults();
-    model->compile.precision = chosen.precision;
     pthread_mutex_init(&model->mutex, NULL);
     if (load(model, &chosen, err))
         return model;
@@ -192,6 +188,7 @@ void ksk_model_free(ksk_model *model)
     for (int i = 0; i < KSK_PURPOSES; i++)
         ksk_seq2seq_plans_free(model->plans[i]);
     ksk_module_release(model->module);
+    ksk_module_release(model->packed);
     ksk_config_free(model->config);
     ksk_config_free(model->generation);
     ksk_tokenizer_free(model->tokenizer);
@@ -212,45 +209,52 @@ const ksk_seq2seq_plans *ksk_model_plans(const ksk_model *model, ksk_purpose pur
     pthread_mutex_lock(&own->mutex);
     if (!own->plans[purpose])
         own->plans[purpose] =
-            ksk_seq2seq_plans_new(model->type, model->module, purpose, &model->compile, err);
+            ksk_seq2seq_plans_new(model->type, model->packed ? model->packed : model->module,
+                                  purpose, &model->compile, err);
     const ksk_seq2seq_plans *plans = own->plans[purpose];
     pthread_mutex_unlock(&own->mutex);
     return plans;
 }
 
+ksk_seq2seq_plans *ksk_model_stored_plans(const ksk_model *model, ksk_error *err)
+{
+    const ksk_compile_options options = {.precision = model->stored.precision};
+    return ksk_seq2seq_plans_new(model->type, model->module, KSK_TO_GENERATE, &options, err);
+}
+
+ksk_precision ksk_model_precision(const ksk_model *model)
+{
+    return model->compile.precision;
+}
+
 /* --- saving -------------------------------------------------------------------------------------
  */
 
-static bool save_tensors(const ksk_model *model, const char *directory, ksk_error *err)
+/* All but the proof. */
+static bool save_files(const ksk_model *model, const ksk_module *module, const char *directory,
+                       ksk_error *err)
 {
-    const int count = ksk_module_leaves(model->module);
-    char(*paths)[256] = ksk_calloc((size_t)count, sizeof *paths);
-    const char **names = ksk_calloc((size_t)count, sizeof *names);
-    const ksk_tensor **tensors = ksk_calloc((size_t)count, sizeof *tensors);
-    char *file = ksk_path(directory, "model.safetensors");
-    bool ok = (paths && names && tensors && file) || ksk_fail_memory(err);
-    for (int i = 0; ok && i < count; i++) {
-        ok = ksk_module_leaf_path(model->module, i, paths[i], sizeof *paths) ||
-             ksk_fail(err, KSK_UNSUPPORTED, "a tensor's name is longer than 255 bytes");
-        names[i] = paths[i];
-        tensors[i] = ksk_module_leaf(model->module, i);
-    }
-    ok = ok && ksk_safetensors_write(file, count, names, tensors, err);
-    ksk_free(paths);
-    ksk_free(names);
-    ksk_free(tensors);
-    ksk_free(file);
-    return ok;
+    return ksk_directory_make(directory, err) && ksk_weights_save(module, directory, err) &&
+           ksk_config_save(model->config, directory, "config.json", err) &&
+           (!model->generation ||
+            ksk_config_save(model->generation, directory, "generation_config.json", err)) &&
+           ksk_tokenizer_save(model->tokenizer, directory, err);
 }
 
 bool ksk_model_save(const ksk_model *model, const char *directory, ksk_error *err)
 {
-    return ksk_directory_make(directory, err) && save_tensors(model, directory, err) &&
-           ksk_config_save(model->config, directory, "config.json", err) &&
-           (!model->generation ||
-            ksk_config_save(model->generation, directory, "generation_config.json", err)) &&
-           ksk_tokenizer_save(model->tokenizer, directory, err) &&
+    return save_files(model, model->module, directory, err) &&
            ksk_model_prove(model, directory, err);
+}
+
+bool ksk_model_quantize(const ksk_model *model, const char *directory, ksk_error *err)
+{
+    if (!model->packed)
+        return ksk_fail(err, KSK_BAD_ARGUMENT,
+                        "a model that computes in f32 has nothing to quantise; load it in int8 or "
+                        "bf16");
+    return save_files(model, model->packed, directory, err) &&
+           ksk_model_prove_packed(model, directory, err);
 }
 
 /* --- describing ---------------------------------------------------------------------------------
@@ -266,6 +270,11 @@ char *ksk_model_describe(const ksk_model *model, ksk_error *err)
     char *tree = ksk_module_print(model->module);
     if (settings && tree) {
         ksk_string_add(&text, "type: %s (%s)\n", model->type->name, model->type->citation);
+        if (model->stored.precision != KSK_PRECISION_F32)
+            ksk_string_add(&text, "quantised: %s, in panels of %d rows, %s here\n",
+                           ksk_precision_name(model->stored.precision), model->stored.panel,
+                           model->stored.panel == ksk_kernels_best()->panel ? "used where they lie"
+                                                                            : "packed anew");
         ksk_string_add(&text, "parameters: %lld in %lld bytes\n",
                        (long long)ksk_module_parameters(model->module), (long long)bytes);
         ksk_string_add(&text, "vocabulary: %d\n\n%s\n%s", ksk_tokenizer_size(model->tokenizer),

@@ -13,10 +13,18 @@
 
 enum { KSK_MAX_BANNED = 64 };
 
+/* How a quantised checkpoint was packed; precision F32: not at all. */
+typedef struct ksk_quantised {
+    ksk_precision precision;
+    int panel;
+} ksk_quantised;
+
 struct ksk_model {
     const ksk_model_type *type;
     char *directory;
-    ksk_module *module;
+    ksk_module *module;   /* as it is stored */
+    ksk_module *packed;   /* as it computes; NULL in f32 */
+    ksk_quantised stored; /* whether, and how, the checkpoint is quantised */
     ksk_config *config;
     ksk_config *generation; /* NULL when the checkpoint has none */
     ksk_tokenizer *tokenizer;
@@ -33,14 +41,26 @@ struct ksk_model {
 const ksk_seq2seq_plans *ksk_model_plans(const ksk_model *model, ksk_purpose purpose,
                                          ksk_error *err);
 
+/* The same, compiled anew for the checkpoint as it is stored, in the most precision it has; caller
+ * frees. */
+ksk_seq2seq_plans *ksk_model_stored_plans(const ksk_model *model, ksk_error *err);
+
 /* Whether the checkpoint has a file of that name. False when memory runs out. */
 bool ksk_model_file(const ksk_model *model, const char *name, bool *found, ksk_error *err);
+
+/* The tree of model.safetensors; fills model->stored. */
+ksk_module *ksk_weights_load(ksk_model *model, const ksk_module *declared, ksk_storage weights,
+                             ksk_error *err);
+
+/* Writes directory/model.safetensors. */
+bool ksk_weights_save(const ksk_module *module, const char *directory, ksk_error *err);
 
 /* Decoding defaults and token ids from generation_config.json, then config.json. */
 bool ksk_model_read_rules(ksk_model *model, ksk_error *err);
 
-/* Writes directory/kaskad.json: what the model gives for the texts of the proof it was loaded with,
- * or for a few texts of any language. */
+/* Writes directory/kaskad.json: what the checkpoint as it is stored, or the model as it computes,
+ * gives for the texts of the proof it was loaded with, or for a few texts of any language. */
 bool ksk_model_prove(const ksk_model *model, const char *directory, ksk_error *err);
+bool ksk_model_prove_packed(const ksk_model *model, const char *directory, ksk_error *err);
 
 #endif

@@ -10,12 +10,6 @@ enum { most_steps = 6, ids_a_step = 3 };
 static const char *const texts[] = {"Guten Morgen!", "Where is the nearest station?",
                                     "Il a 42 ans, n'est-ce pas ?"};
 
-static ksk_l2r *new_scorer(const ksk_model *model, ksk_error *err)
-{
-    const ksk_seq2seq_plans *plans = ksk_model_plans(model, KSK_TO_GENERATE, err);
-    return plans ? ksk_seq2seq_scorer_new(plans, &model->rules, 1, err) : NULL;
-}
-
 /* --- computing ----------------------------------------------------------------------------------
  */
 
@@ -131,15 +125,18 @@ static bool choose_texts(const ksk_model *model, ksk_proof *known, ksk_error *er
            (!found || ksk_proof_read(model->directory, known, err));
 }
 
-bool ksk_model_prove(const ksk_model *model, const char *directory, ksk_error *err)
+/* Of what the plans compute, which is in that precision. */
+static bool prove(const ksk_model *model, const ksk_seq2seq_plans *plans, ksk_precision precision,
+                  const char *directory, ksk_error *err)
 {
-    ksk_proof known, proof = {.library = ksk_strdup("kaskad " KSK_VERSION)};
+    ksk_proof known, proof = {.library = ksk_strdup("kaskad " KSK_VERSION),
+                              .precision = ksk_strdup(ksk_precision_name(precision))};
     ksk_l2r *scorer = NULL;
     bool ok = choose_texts(model, &known, err);
     const int count = known.count ? known.count : (int)(sizeof texts / sizeof *texts);
     proof.texts = ksk_calloc((size_t)count, sizeof *proof.texts);
-    ok = ok && ((proof.texts && proof.library) || ksk_fail_memory(err));
-    ok = ok && (scorer = new_scorer(model, err));
+    ok = ok && ((proof.texts && proof.library && proof.precision) || ksk_fail_memory(err));
+    ok = ok && (scorer = ksk_seq2seq_scorer_new(plans, &model->rules, 1, err));
     for (int i = 0; ok && i < count; i++) {
         proof.count = i + 1;
         ok = compute(model, scorer, known.count ? known.texts[i].source : texts[i], &proof.texts[i],
@@ -156,6 +153,20 @@ bool ksk_model_prove(const ksk_model *model, const char *directory, ksk_error *e
     ksk_proof_clear(&proof);
     ksk_proof_clear(&known);
     return ok;
+}
+
+bool ksk_model_prove(const ksk_model *model, const char *directory, ksk_error *err)
+{
+    ksk_seq2seq_plans *plans = ksk_model_stored_plans(model, err);
+    const bool ok = plans && prove(model, plans, model->stored.precision, directory, err);
+    ksk_seq2seq_plans_free(plans);
+    return ok;
+}
+
+bool ksk_model_prove_packed(const ksk_model *model, const char *directory, ksk_error *err)
+{
+    const ksk_seq2seq_plans *plans = ksk_model_plans(model, KSK_TO_GENERATE, err);
+    return plans && prove(model, plans, model->compile.precision, directory, err);
 }
 
 /* --- verifying ----------------------------------------------------------------------------------
@@ -207,20 +218,31 @@ static bool check_vocabulary(const ksk_proof_text *text, int vocabulary, ksk_err
     return ok;
 }
 
+/* Narrower products move logits; where the proof was made with them too, only the steps of
+ * activations that another processor rounds otherwise do. Ids are compared as tokens fed, not as
+ * decoded anew. */
+static double tolerance_of(const ksk_proof *proof, ksk_precision precision)
+{
+    static const double same[] = {
+        [KSK_PRECISION_F32] = 1e-3, [KSK_PRECISION_BF16] = 1e-3, [KSK_PRECISION_INT8] = 5e-2};
+    static const double other[] = {
+        [KSK_PRECISION_F32] = 1e-3, [KSK_PRECISION_BF16] = 5e-2, [KSK_PRECISION_INT8] = 2e-1};
+    const char *made_in = proof->precision ? proof->precision : "f32";
+    return (strcmp(made_in, ksk_precision_name(precision)) == 0 ? same : other)[precision];
+}
+
 bool ksk_model_verify(const ksk_model *model, int *checked, ksk_error *err)
 {
-    /* Narrower products move logits; ids are compared as tokens fed, not as decoded anew. */
-    static const double tolerances[] = {
-        [KSK_PRECISION_F32] = 1e-3, [KSK_PRECISION_BF16] = 5e-2, [KSK_PRECISION_INT8] = 2e-1};
     ksk_proof proof;
     if (checked)
         *checked = 0;
     if (!ksk_proof_read(model->directory, &proof, err))
         return false;
-    ksk_l2r *scorer = new_scorer(model, err);
+    const ksk_seq2seq_plans *plans = ksk_model_plans(model, KSK_TO_GENERATE, err);
+    ksk_l2r *scorer = plans ? ksk_seq2seq_scorer_new(plans, &model->rules, 1, err) : NULL;
     bool ok = scorer;
     for (int i = 0; ok && i < proof.count; i++) {
-        checker c = {&proof, i, tolerances[model->compile.precision]};
+        checker c = {&proof, i, tolerance_of(&proof, model->compile.precision)};
         ok = check_ids(&proof, i, model, err) &&
              check_vocabulary(&proof.texts[i], scorer->vocabulary, err) &&
              walk(scorer, &proof.texts[i], &c, check_step, err);

@@ -18,7 +18,8 @@ static bool convert(const char *from, const char *to, const ksk_load_options *op
 /* What has been written must load, and compute what its proof says. */
 static bool verify(const char *directory, int *checked, ksk_error *err)
 {
-    ksk_model *model = ksk_model_load(directory, NULL, err);
+    const ksk_load_options full = {.precision = KSK_PRECISION_FULL};
+    ksk_model *model = ksk_model_load(directory, &full, err);
     const bool ok = model && ksk_model_verify(model, checked, err);
     ksk_model_free(model);
     return ok;
@@ -37,7 +38,7 @@ static int run(int argc, char **argv)
     };
     if (!ksk_options_parse(&ksk_command_convert, options, argc, argv, NULL, &status))
         return status;
-    ksk_load_options load = ksk_load_defaults();
+    ksk_load_options load = {.precision = KSK_PRECISION_FULL};
     if (dtype != NOT_GIVEN)
         load.weights = weights[dtype];
     ksk_error err = {0};

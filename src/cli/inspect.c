@@ -16,7 +16,8 @@ static int run(int argc, char **argv)
         return KSK_EXIT_USAGE;
     }
     ksk_error err = {0};
-    ksk_model *model = ksk_model_load(rest.at[0], NULL, &err);
+    const ksk_load_options full = {.precision = KSK_PRECISION_FULL};
+    ksk_model *model = ksk_model_load(rest.at[0], &full, &err);
     char *text = model ? ksk_model_describe(model, &err) : NULL;
     if (text)
         fputs(text, stdout);

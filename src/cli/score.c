@@ -10,7 +10,7 @@
 
 enum { WINDOW_BATCHES = 8 };
 
-static const char precisions[] = "f32|bf16|int8";
+static const char precisions[] = "f32|bf16|int8|auto";
 
 typedef struct settings {
     const char *model, *source, *target;
@@ -34,7 +34,8 @@ static bool parse(int argc, char **argv, settings *s, int *status)
         KSK_NEEDED("source", 's', "FILE", "source lines; - is the standard input", &s->source),
         KSK_NEEDED("target", 't', "FILE", "as many target lines", &s->target),
         KSK_FLAG("json", 0, "one JSON object a line", &s->json),
-        KSK_CHOICE("precision", 0, precisions, "of the products (f32)", &s->precision),
+        KSK_CHOICE("precision", 0, precisions,
+                   "of the products (f32; of a quantised checkpoint its own)", &s->precision),
         KSK_INT("threads", 0, "N", "0: one per processor (0)", &s->threads, 0, 1024),
         KSK_INT("batch-size", 0, "N", "sentences scored at once", &s->batch_size, 1, 4096),
         KSK_OPTIONS_END,
@@ -127,7 +128,7 @@ static bool run_job(const settings *s, ksk_translator *translator, int batch_siz
 
 static int run(int argc, char **argv)
 {
-    settings s = {0};
+    settings s = {.precision = KSK_PRECISION_FULL};
     int status;
     if (!parse(argc, argv, &s, &status))
         return status;

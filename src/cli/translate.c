@@ -15,7 +15,7 @@
 
 enum { NOT_GIVEN = -1, WINDOW_BATCHES = 8, MOST_PREFIX = 1024 };
 
-static const char precisions[] = "f32|bf16|int8";
+static const char precisions[] = "f32|bf16|int8|auto";
 static const char yes_no_never[] = "yes|no|never";
 static const char yes_no[] = "yes|no";
 static const char long_rules[] = "split|error";
@@ -25,6 +25,7 @@ typedef struct settings {
     const char *model, *decoder, *prefix;
     const char *argument; /* of the decoder */
     const char *shortlist;
+    const char *precision_name; /* what auto became */
     ksk_texts processors;
     int precision, threads, batch_size, batch_tokens;
     int beams, n_best, top_k, max_length, min_length, no_repeat_ngram;
@@ -36,7 +37,7 @@ typedef struct settings {
 } settings;
 
 static const settings nothing_given = {
-    .precision = KSK_PRECISION_F32,
+    .precision = KSK_PRECISION_AUTO,
     .threads = NOT_GIVEN,
     .batch_size = NOT_GIVEN,
     .batch_tokens = NOT_GIVEN,
@@ -60,7 +61,8 @@ static bool parse(int argc, char **argv, settings *s, int *status)
 {
     const ksk_option options[] = {
         KSK_NEEDED("model", 'm', "DIR", "checkpoint in Hugging Face's layout", &s->model),
-        KSK_CHOICE("precision", 0, precisions, "of the products (f32)", &s->precision),
+        KSK_CHOICE("precision", 0, precisions,
+                   "of products and embeddings; auto is the fastest (auto)", &s->precision),
         KSK_INT("threads", 't', "N", "0: one per processor (0)", &s->threads, 0, 1024),
         KSK_INT("batch-size", 0, "N", "sentences decoded at once", &s->batch_size, 1, 4096),
         KSK_INT("batch-tokens", 0, "N", "source tokens decoded at once; 0: any number",
@@ -229,7 +231,8 @@ static void print_alternative_json(const ksk_alternative *alternative)
     fputs(alternative->finished ? "true" : "false", stdout);
 }
 
-static void print_json(const ksk_line *line, int64_t number, const ksk_translation *translation)
+static void print_json(const ksk_line *line, int64_t number, const ksk_translation *translation,
+                       const char *precision)
 {
     putchar('{');
     ksk_json_name("line", true);
@@ -249,6 +252,8 @@ static void print_json(const ksk_line *line, int64_t number, const ksk_translati
     fputs(translation->count > 1 ? "]" : "[]", stdout);
     ksk_json_name("seconds", false);
     ksk_json_number(translation->seconds);
+    ksk_json_name("precision", false);
+    ksk_json_text(precision);
     ksk_json_name("replaced_bytes", false);
     ksk_json_integer(translation->replaced_bytes + line->nul_bytes);
     puts("}");
@@ -301,7 +306,7 @@ static void print_line(translation_job *job, int i)
         job->replaced_bytes += replaced;
     }
     if (job->settings->json)
-        print_json(line, number, translation);
+        print_json(line, number, translation, job->settings->precision_name);
     else
         print_text(job->settings, line, number, translation);
 }
@@ -402,6 +407,7 @@ static bool translate(settings *s, const ksk_model *model, const ksk_translate_o
     ksk_error err = {0};
     ksk_translator *translator = ksk_translator_new(model, options, &err);
     s->n_best = options->decode.n_best;
+    s->precision_name = ksk_precision_name(ksk_model_precision(model));
     const bool ok =
         translator && (s->profile ? run_profiled : run_job)(s, translator, options->batch_size);
     if (!translator)

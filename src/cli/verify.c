@@ -15,7 +15,8 @@ static int run(int argc, char **argv)
     if (!ksk_options_parse(&ksk_command_verify, options, argc, argv, NULL, &status))
         return status;
     ksk_error err = {0};
-    ksk_model *model = ksk_model_load(directory, NULL, &err);
+    const ksk_load_options full = {.precision = KSK_PRECISION_FULL};
+    ksk_model *model = ksk_model_load(directory, &full, &err);
     bool ok = model && ksk_model_verify(model, &checked, &err);
     ksk_model_free(model);
     if (!ok)

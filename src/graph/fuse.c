@@ -38,7 +38,8 @@ static bool pack_alike(const ksk_program *program, const program_step *a, const 
 static bool are_siblings(const ksk_program *program, const program_step *a, const program_step *b)
 {
     return is_candidate(program, b) && a->inputs[LINEAR_X] == b->inputs[LINEAR_X] &&
-           (a->inputs[LINEAR_BIAS] == 0) == (b->inputs[LINEAR_BIAS] == 0) && pack_alike(program, a, b);
+           (a->inputs[LINEAR_BIAS] == 0) == (b->inputs[LINEAR_BIAS] == 0) &&
+           pack_alike(program, a, b);
 }
 
 static int find_siblings(const ksk_program *program, int first, int *siblings)

@@ -35,8 +35,8 @@ const char *ksk_safetensors_note(const ksk_safetensors *file, const char *key);
  * is sorted by element size, largest first, then by name, and begins at a multiple of 64, so that
  * every tensor is aligned. With a note (key and value, plain ASCII; the key begins with "kaskad."),
  * that is in the metadata instead, and tensors whose sizes are multiples of 64 bytes come first, so
- * that each of those begins at such a multiple. Errors: BAD_ARGUMENT (a name used twice, not UTF-8 or reserved),
- * BAD_FILE, OUT_OF_MEMORY. */
+ * that each of those begins at such a multiple. Errors: BAD_ARGUMENT (a name used twice, not UTF-8
+ * or reserved), BAD_FILE, OUT_OF_MEMORY. */
 bool ksk_safetensors_write(const char *path, int count, const char *const *names,
                            const ksk_tensor *const *tensors, ksk_error *err);
 bool ksk_safetensors_write_noted(const char *path, const char *key, const char *value, int count,

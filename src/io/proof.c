@@ -25,6 +25,7 @@ void ksk_proof_clear(ksk_proof *proof)
         clear_text(&proof->texts[i]);
     ksk_free(proof->texts);
     ksk_free(proof->library);
+    ksk_free(proof->precision);
     ksk_free(proof->recipe);
     ksk_free(proof->data);
     *proof = (ksk_proof){0};
@@ -159,8 +160,9 @@ static bool read_proof(reader *in, const json_t *object, ksk_proof *proof)
         return ksk_fail(in->err, KSK_UNSUPPORTED,
                         "%s: the proof has format %lld, but this library reads format %d", in->file,
                         (long long)json_integer_value(format), proof_format);
-    return read_string(in, object, "library", &proof->library) && read_texts(in, object, proof) &&
-           read_origin(in, object, proof);
+    return read_string(in, object, "library", &proof->library) &&
+           read_optional_string(in, object, "precision", &proof->precision) &&
+           read_texts(in, object, proof) && read_origin(in, object, proof);
 }
 
 bool ksk_proof_read(const char *directory, ksk_proof *proof, ksk_error *err)
@@ -211,8 +213,8 @@ static bool check_text(const ksk_proof_text *text, int number, ksk_error *err)
 
 static bool check_proof(const ksk_proof *proof, ksk_error *err)
 {
-    if (proof->count < 1 || !is_utf8(proof->library) || !is_utf8(proof->recipe) ||
-        !is_utf8(proof->data))
+    if (proof->count < 1 || !is_utf8(proof->library) || !is_utf8(proof->precision) ||
+        !is_utf8(proof->recipe) || !is_utf8(proof->data))
         return ksk_fail(err, KSK_BAD_ARGUMENT,
                         "the proof has no texts, or its origin is not UTF-8");
     for (int i = 0; i < proof->count; i++)
@@ -271,9 +273,9 @@ static json_t *pack_proof(const ksk_proof *proof)
         json_decref(texts);
         return NULL;
     }
-    return json_pack("{s:i, s:s, s:o, s:{s:s*, s:s*}}", "format", proof_format, "library",
-                     proof->library, "texts", texts, "origin", "recipe", proof->recipe, "data",
-                     proof->data);
+    return json_pack("{s:i, s:s, s:s*, s:o, s:{s:s*, s:s*}}", "format", proof_format, "library",
+                     proof->library, "precision", proof->precision, "texts", texts, "origin",
+                     "recipe", proof->recipe, "data", proof->data);
 }
 
 bool ksk_proof_write(const char *directory, const ksk_proof *proof, ksk_error *err)

@@ -1,7 +1,7 @@
 /* A checkpoint's proof, kaskad.json: texts with their ids and some of the logits they gave where
  * the checkpoint was made, so that a tokenizer or a conversion gone wrong does not stay silent.
  *
- *     {"format": 1, "library": "kaskad 0.1.0",
+ *     {"format": 1, "library": "kaskad 0.1.0", "precision": "f32",
  *      "texts": [{"source": "Guten Morgen!", "source_ids": [5, 9, 0], "target_ids": [7, 3, 0],
  *                 "probes": [[0, 7, 11.25], …]}],
  *      "origin": {"recipe": "sha256:…", "data": "…"}} */
@@ -34,8 +34,9 @@ typedef struct ksk_proof {
     char *library; /* what computed it */
     ksk_proof_text *texts;
     int count;
-    char *recipe; /* digest of the training recipe, or NULL */
-    char *data;   /* where the training data came from, or NULL */
+    char *recipe;    /* digest of the training recipe, or NULL */
+    char *data;      /* where the training data came from, or NULL */
+    char *precision; /* of the products, "f32", "bf16" or "int8"; NULL: f32 */
 } ksk_proof;
 
 /* Reads directory/kaskad.json into *proof (overwritten; cleared by the caller). On failure it holds

@@ -418,3 +418,19 @@ int ksk_module_leaf_of(const ksk_module *tree, const ksk_module *owner, const ch
     }
     return -1;
 }
+
+static const ksk_module *child_of(const ksk_module *module, const char *name, size_t length)
+{
+    const ksk_declaration *declaration = module->declaration;
+    for (size_t i = 0; i < declaration->child_count; i++)
+        if (strncmp(declaration->names[i], name, length) == 0 && !declaration->names[i][length])
+            return module->children[i];
+    return NULL;
+}
+
+const ksk_module_leaf_entry *ksk_module_declared(const ksk_module *tree, const char *path)
+{
+    for (const char *dot; tree && (dot = strchr(path, '.')); path = dot + 1)
+        tree = child_of(tree, path, (size_t)(dot - path));
+    return tree ? find_leaf(tree->declaration, path) : NULL;
+}

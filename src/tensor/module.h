@@ -60,6 +60,9 @@ const char *ksk_module_own_name(const ksk_module *module, int leaf);
  * there is none. */
 int ksk_module_leaf_of(const ksk_module *tree, const ksk_module *owner, const char *name);
 
+/* The declaration of the leaf at a path ("model.shared.weight"), or NULL. */
+const ksk_module_leaf_entry *ksk_module_declared(const ksk_module *tree, const char *path);
+
 /* The tensor of a module's own leaf, or NULL while only declared. */
 const ksk_tensor *ksk_module_own(const ksk_module *module, size_t leaf);
 

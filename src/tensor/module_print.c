@@ -3,6 +3,7 @@
 
 #include "base/string.h"
 #include "tensor/module.h"
+#include "tensor/tensor.h"
 
 static void print_leaf(ksk_string *out, const ksk_module *module, size_t leaf, int indent)
 {
@@ -10,8 +11,9 @@ static void print_leaf(ksk_string *out, const ksk_module *module, size_t leaf, i
     const ksk_tensor *tensor = ksk_module_own(module, leaf);
     const int rank = tensor ? ksk_tensor_rank(tensor) : entry->rank;
     const int64_t *shape = tensor ? ksk_tensor_shape(tensor) : entry->shape;
-    ksk_string_add(out, "%*s%s: %s[", indent, "", entry->name,
-                   tensor ? ksk_dtype_name(ksk_tensor_dtype(tensor)) : "");
+    ksk_string_add(out, "%*s%s: %s%s[", indent, "", entry->name,
+                   tensor ? ksk_dtype_name(ksk_tensor_dtype(tensor)) : "",
+                   tensor && tensor->packing ? " packed " : "");
     for (int i = 0; i < rank; i++)
         ksk_string_add(out, "%s%" PRId64, i ? ", " : "", shape[i]);
     ksk_string_add(out, entry->trained ? "]\n" : "] buffer\n");

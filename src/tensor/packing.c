@@ -77,8 +77,7 @@ static bool are_scales(const ksk_tensor *scales, int64_t n)
 static ksk_tensor *wrap(ksk_dtype dtype, int64_t n, int64_t k, const void *data,
                         ksk_packing *packing, ksk_error *err)
 {
-    ksk_tensor *tensor =
-        ksk_tensor_wrap(dtype, 2, (const int64_t[]){n, k}, data, NULL, NULL, err);
+    ksk_tensor *tensor = ksk_tensor_wrap(dtype, 2, (const int64_t[]){n, k}, data, NULL, NULL, err);
     if (tensor)
         tensor->packing = packing;
     else
@@ -116,8 +115,7 @@ bool ksk_packing_alike(const ksk_tensor *a, const ksk_tensor *b)
 
 ksk_tensor *ksk_packing_stack(int count, ksk_tensor *const *parts, ksk_error *err)
 {
-    ksk_packing *packing =
-        ksk_malloc(sizeof *packing + (size_t)count * sizeof(packing->parts[0]));
+    ksk_packing *packing = ksk_malloc(sizeof *packing + (size_t)count * sizeof(packing->parts[0]));
     if (!packing) {
         ksk_fail_memory(err);
         return NULL;
@@ -281,8 +279,8 @@ static ksk_tensor *pack(const ksk_kernels *kernels, ksk_precision precision, con
     int64_t shape[4] = {0};
     const int rank = ksk_packing_shape(dtype, kernels->panel, from->n, from->k, shape);
     if (!rank) {
-        ksk_fail(err, KSK_UNSUPPORTED, "a matrix [%lld, %lld] cannot be packed",
-                 (long long)from->n, (long long)from->k);
+        ksk_fail(err, KSK_UNSUPPORTED, "a matrix [%lld, %lld] cannot be packed", (long long)from->n,
+                 (long long)from->k);
         return NULL;
     }
     ksk_tensor *stored = ksk_tensor_new(dtype, rank, shape, err);
@@ -318,9 +316,8 @@ ksk_tensor *ksk_pack(const ksk_kernels *kernels, ksk_precision precision, const 
 {
     if (is_packed_so(matrix, kernels, precision))
         return ksk_tensor_share(matrix);
-    if (matrix->rank != 2 ||
-        (matrix->dtype != KSK_F32 && matrix->dtype != KSK_BF16 && matrix->dtype != KSK_F16 &&
-         !matrix->packing)) {
+    if (matrix->rank != 2 || (matrix->dtype != KSK_F32 && matrix->dtype != KSK_BF16 &&
+                              matrix->dtype != KSK_F16 && !matrix->packing)) {
         ksk_fail(err, KSK_UNSUPPORTED, "a tensor of %s with %d dimensions is no matrix to pack",
                  ksk_dtype_name(matrix->dtype), matrix->rank);
         return NULL;

@@ -134,6 +134,8 @@ static bool hold(ksk_packed *packed, const float *weight, int64_t stride, ksk_er
 ksk_packed *ksk_packed_new(const ksk_kernels *kernels, ksk_precision precision, int64_t n,
                            int64_t k, const float *weight, int64_t stride, ksk_error *err)
 {
+    if (precision > KSK_PRECISION_INT8)
+        precision = KSK_PRECISION_F32;
     ksk_packed *packed = new_packed(kernels, precision, n, k);
     if (!packed)
         ksk_fail_memory(err);
@@ -280,7 +282,7 @@ static void multiply_part(const product_job *job, const segment *part, int64_t t
         epilogue.residual += top * epilogue.residual_stride + part->column;
     float *y = job->y + top * job->y_stride + part->column;
     switch (job->packed ? job->packed->precision : KSK_PRECISION_F32) {
-    case KSK_PRECISION_F32:
+    default:
         kernels->product_f32(rows, part->n, job->k, a, part->weights, first, last, &epilogue, y,
                              job->y_stride);
         break;

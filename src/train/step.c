@@ -73,8 +73,14 @@ static bool compile_plans(ksk_trainer *t, const ksk_model_type *type, ksk_error 
 
 static ksk_tensor *to_f32(void *context, const char *path, const ksk_tensor *leaf, ksk_error *err)
 {
-    (void)context, (void)path;
-    return ksk_tensor_convert(leaf, KSK_F32, err);
+    (void)context;
+    if (!leaf->packing)
+        return ksk_tensor_convert(leaf, KSK_F32, err);
+    ksk_fail(
+        err, KSK_UNSUPPORTED,
+        "\"%s\" is quantised and cannot be trained; train the checkpoint that it was made from",
+        path);
+    return NULL;
 }
 
 static bool check_options(const ksk_step_options *options, ksk_error *err)

@@ -5,8 +5,8 @@ source "$(dirname "$0")/lib.sh"
 model=$(dirname "$0")/../../models/tatoeba-deu-eng
 
 printf 'Hallo!\nIch bin müde.\nWo ist der Bahnhof?\n' >"$work/de"
-"$program" translate -m "$model" --decode greedy --json <"$work/de" >"$work/json"
-"$program" translate -m "$model" --decode greedy <"$work/de" >"$work/en"
+"$program" translate -m "$model" --precision f32 --decode greedy --json <"$work/de" >"$work/json"
+"$program" translate -m "$model" --precision f32 --decode greedy <"$work/de" >"$work/en"
 score() { "$program" score -m "$model" --source "$work/de" --target "$work/en" "$@"; }
 
 # What greedy search made has the log-probability that greedy search gave it.

@@ -45,11 +45,11 @@ Even children know that.
 The customers made a mistake in a mistake.
 I've got a flex schedule.
 END
-check "greedy" "$(translate --decode greedy <"$work/de")" "$(<"$work/greedy")"
-check "beam 5" "$(translate --beam 5 <"$work/de")" "$(<"$work/beam5")"
+check "greedy" "$(translate --precision f32 --decode greedy <"$work/de")" "$(<"$work/greedy")"
+check "beam 5" "$(translate --precision f32 --beam 5 <"$work/de")" "$(<"$work/beam5")"
 check "one at a time on one thread" \
-    "$(translate --beam 5 --batch-size 1 --threads 1 <"$work/de")" "$(<"$work/beam5")"
-check "few tokens at a time" "$(translate --beam 5 --batch-tokens 20 <"$work/de")" "$(<"$work/beam5")"
+    "$(translate --precision f32 --beam 5 --batch-size 1 --threads 1 <"$work/de")" "$(<"$work/beam5")"
+check "few tokens at a time" "$(translate --precision f32 --beam 5 --batch-tokens 20 <"$work/de")" "$(<"$work/beam5")"
 
 # --- lines ---
 hello=$(translate <<<"Hallo!")
@@ -99,7 +99,7 @@ check_has "full disk is said" "$(<"$work/err")" "cannot write the output"
 translate --json --beam 4 --n-best 3 <"$work/de" >"$work/json"
 check "a JSON object a line" "$(wc -l <"$work/json")" "$(wc -l <"$work/de")"
 check "JSON fields" "$(head -n 1 "$work/json" | grep -o '"[a-z_]*": ' | sort -u | tr -d '": \n')" \
-    "alternativesfinishedidslinelog_probreplaced_bytesscoresecondssourcesource_idstext"
+    "alternativesfinishedidslinelog_probprecisionreplaced_bytesscoresecondssourcesource_idstext"
 check "alternatives" "$(head -n 1 "$work/json" | grep -o '"finished": true' | wc -l)" 3
 check "quotes in JSON" "$(printf 'Sag "Hallo"\\!\t\n' | translate --json | cut -d, -f2)" \
     ' "source": "Sag \"Hallo\"\\!\u0009"'
@@ -115,7 +115,7 @@ check "scores" "$(translate --scores --beam 4 <"$work/de" | cut -f2)" \
     "$(translate --beam 4 <"$work/de")"
 
 # --- sampling ---
-sample() { translate --decode sample "$@" <"$work/de"; }
+sample() { translate --precision f32 --decode sample "$@" <"$work/de"; }
 check "the same seed" "$(sample --seed 5)" "$(sample --seed 5 --batch-size 3 --threads 1)"
 [[ $(sample --seed 5) != "$(sample --seed 6)" ]]
 check "another seed" $? 0

@@ -13,7 +13,7 @@ static ksk_proof_text texts[] = {
 
 static ksk_proof proof(void)
 {
-    return (ksk_proof){"kaskad 0.1.0", texts, 2, "sha256:12ab", NULL};
+    return (ksk_proof){"kaskad 0.1.0", texts, 2, "sha256:12ab", NULL, "int8"};
 }
 
 static void test_round_trip(void **state)
@@ -26,6 +26,7 @@ static void test_round_trip(void **state)
     assert_string_equal(read.library, "kaskad 0.1.0");
     assert_string_equal(read.recipe, "sha256:12ab");
     assert_null(read.data);
+    assert_string_equal(read.precision, "int8");
     assert_int_equal(read.count, 2);
     for (int i = 0; i < 2; i++) {
         assert_string_equal(read.texts[i].source, texts[i].source);
@@ -110,15 +111,15 @@ static void test_refuses_to_write(void **state)
     ksk_probe wrong[] = {{3, 7, 1}, {0, -7, 1}, {0, 7, INFINITY}};
     for (size_t i = 0; i < 3; i++) {
         ksk_proof_text text = {"a", source, 4, target, 3, &wrong[i], 1};
-        const ksk_proof bad = {"kaskad", &text, 1, NULL, NULL};
+        const ksk_proof bad = {"kaskad", &text, 1, NULL, NULL, NULL};
         ksk_error err = {0};
         assert_false(ksk_proof_write(directory, &bad, &err));
         assert_int_equal(err.status, KSK_BAD_ARGUMENT);
         assert_non_null(strstr(err.message, "text 0 of the proof"));
     }
-    const ksk_proof empty = {"kaskad", NULL, 0, NULL, NULL};
+    const ksk_proof empty = {"kaskad", NULL, 0, NULL, NULL, NULL};
     assert_false(ksk_proof_write(directory, &empty, NULL));
-    const ksk_proof latin = {"kaskad", texts, 2, "\xE9", NULL};
+    const ksk_proof latin = {"kaskad", texts, 2, "\xE9", NULL, NULL};
     assert_false(ksk_proof_write(directory, &latin, NULL));
 }
 

@@ -178,6 +178,53 @@ static void test_writes_and_reads_back(void **state)
     ksk_free(path);
 }
 
+/* With a note, whole multiples of 64 bytes come first, each at such a multiple. */
+static void test_notes(void **state)
+{
+    static const char *const names[] = {"a", "b", "c", "d"};
+    const ksk_tensor *tensors[] = {
+        numbers(KSK_F32, 1, (int64_t[]){3}, 1), numbers(KSK_I8, 3, (int64_t[]){2, 4, 16}, 2),
+        numbers(KSK_I8, 1, (int64_t[]){5}, 3), numbers(KSK_BF16, 2, (int64_t[]){3, 32}, 4)};
+    char *path = ksk_path(directory, "file.safetensors");
+    assert_true(ksk_safetensors_write_noted(path, "kaskad.sort", "of 16", 4, names, tensors, NULL));
+    ksk_safetensors *file = ksk_safetensors_open(directory, "file.safetensors", NULL);
+    assert_string_equal(ksk_safetensors_note(file, "kaskad.sort"), "of 16");
+    assert_null(ksk_safetensors_note(file, "kaskad.other"));
+    for (int i = 0; i < 4; i++) {
+        ksk_tensor *tensor = ksk_safetensors_get(file, names[i], NULL);
+        assert_true(ksk_tensor_equal(tensor, tensors[i]));
+        if (ksk_tensor_bytes(tensor) % 64 == 0)
+            assert_int_equal((uintptr_t)ksk_tensor_data(tensor) % 64, 0);
+        ksk_tensor_release(tensor);
+        ksk_tensor_release(tensors[i]);
+    }
+    ksk_safetensors_free(file);
+    ksk_free(path);
+}
+
+/* Other programs' metadata are read over; kaskad's are kept, and may not say two things. */
+static void test_read_notes(void **state)
+{
+    put_header("file.safetensors",
+               "{\"__metadata__\":{\"format\":\"pt\",\"kaskad.a\":\"\\u00e9\",\"kaskad.b\":\"\"}}",
+               -1, 0);
+    ksk_safetensors *file = ksk_safetensors_open(directory, "file.safetensors", NULL);
+    assert_string_equal(ksk_safetensors_note(file, "kaskad.a"), "é");
+    assert_string_equal(ksk_safetensors_note(file, "kaskad.b"), "");
+    assert_null(ksk_safetensors_note(file, "format"));
+    ksk_safetensors_free(file);
+    char header[1024] = "{\"__metadata__\":{";
+    for (int i = 0; i < 17; i++) {
+        const size_t length = strlen(header);
+        snprintf(header + length, sizeof header - length, "%s\"kaskad.%d\":\"\"", i ? "," : "", i);
+    }
+    strcat(header, "}}");
+    put_header("file.safetensors", header, -1, 0);
+    ksk_error err = {0};
+    assert_null(ksk_safetensors_open(directory, "file.safetensors", &err));
+    assert_non_null(strstr(err.message, "too many notes"));
+}
+
 static void test_writes_a_file_without_tensors(void **state)
 {
     char *path = ksk_path(directory, "file.safetensors");
@@ -248,6 +295,9 @@ static const bad_header bad_headers[] = {
     {"{\"\xED\xA0\x80\":{}}", 0, ": header, byte 6: a string is not UTF-8"},
     {"{\"\xC0\xAF\":{}}", 0, ": header, byte 5: a string is not UTF-8"},
     {"{\"__metadata__\":{\"a\":1}}", 0, ": header, byte 21: '\"' expected"},
+    {"{\"__metadata__\":{\"kaskad.a\":1}}", 0, ": header, byte 28: '\"' expected"},
+    {"{\"__metadata__\":{\"kaskad.a\":\"b\",\"kaskad.a\":\"b\"}}", 0,
+     ": header, byte 42: a key of __metadata__ is used twice"},
     {"{\"__metadata__\":{},\"__metadata__\":{}}", 0, ": header, byte 34: two fields __metadata__"},
     {"{\"a\":1}", 0, ": tensor \"a\": '{' expected"},
     {"{\"a\":{}}", 0, ": tensor \"a\": '\"' expected"},
@@ -545,6 +595,8 @@ int main(void)
         cmocka_unit_test(test_shards),
         cmocka_unit_test(test_tensors_outlive_the_file),
         cmocka_unit_test(test_writes_and_reads_back),
+        cmocka_unit_test(test_notes),
+        cmocka_unit_test(test_read_notes),
         cmocka_unit_test(test_writes_a_file_without_tensors),
         cmocka_unit_test(test_refuses_to_write_bad_names),
         cmocka_unit_test(test_bad_headers),

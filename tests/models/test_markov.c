@@ -261,7 +261,7 @@ static void test_long_order_is_marian(void **state)
     score_targets(model, &sources, &targets, markov);
     ksk_model_free(model);
     checkpoint_copy(KSK_FIXTURES "/marian/split");
-    model = load(NULL);
+    model = load(&(ksk_load_options){.precision = KSK_PRECISION_F32});
     score_targets(model, &sources, &targets, marian);
     ksk_model_free(model);
     for (int i = 0; i < most_sentences; i++)

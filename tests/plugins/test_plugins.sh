@@ -72,11 +72,11 @@ check_exit "no groups" 1 translate --decode diverse=many
 check_exit "an argument for none" 1 translate --decode greedy=3
 check_has "named" "$(<"$work/err")" "'greedy' takes no argument"
 printf 'Zug\tengine\nhelfen\tassist\nHaus\thouse\n' >"$work/glossary"
-check "a glossary" "$(translate --processor "glossary=$work/glossary" --beam 4)" \
+check "a glossary" "$(translate --precision f32 --processor "glossary=$work/glossary" --beam 4)" \
     "Can you assist me, please?
 As soon as I got up early.
 The train came late."
-check "a stronger one" "$(translate --processor "glossary=10,$work/glossary" --beam 4)" \
+check "a stronger one" "$(translate --precision f32 --processor "glossary=10,$work/glossary" --beam 4)" \
     "Can you assist me?
 As soon as I got up early.
 The train engine came late."
