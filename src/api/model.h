@@ -16,7 +16,7 @@ enum { KSK_MAX_BANNED = 64 };
 /* How a quantised checkpoint was packed; precision F32: not at all. */
 typedef struct ksk_quantised {
     ksk_precision precision;
-    int panel;
+    int panel, steps;
 } ksk_quantised;
 
 struct ksk_model {

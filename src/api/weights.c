@@ -1,7 +1,8 @@
 /* A checkpoint's tensors, plain or packed.
  *
- * A quantised file says so in its metadata, "kaskad.packing": "int8, panel 16, layout 1". Its
- * matrices are stored as their panels (tensor/packing.h), the scales of NAME as NAME_scale. */
+ * A quantised file says so in its metadata: {"kaskad.packing": "int8, panel 16, steps 63, layout
+ * 1"}. Its matrices are stored as their panels (tensor/packing.h), the scales of NAME as
+ * NAME_scale. */
 #include <stdio.h>
 #include <string.h>
 
@@ -25,14 +26,15 @@ static bool read_note(const char *directory, const char *note, ksk_quantised *st
     *stored = (ksk_quantised){.precision = KSK_PRECISION_F32};
     if (!note)
         return true;
-    const int read =
-        sscanf(note, "%7[a-z0-9], panel %4d, layout %4d%c", name, &stored->panel, &layout, &rest);
+    const int read = sscanf(note, "%7[a-z0-9], panel %4d, steps %4d, layout %4d%c", name,
+                            &stored->panel, &stored->steps, &layout, &rest);
     if (strcmp(name, "int8") == 0)
         stored->precision = KSK_PRECISION_INT8;
     else if (strcmp(name, "bf16") == 0)
         stored->precision = KSK_PRECISION_BF16;
-    if (read == 3 && layout == KSK_PACKING_VERSION && stored->precision != KSK_PRECISION_F32 &&
-        stored->panel > 1 && stored->panel <= KSK_MOST_PANEL && stored->panel % 2 == 0)
+    if (read == 4 && layout == KSK_PACKING_VERSION && stored->precision != KSK_PRECISION_F32 &&
+        stored->panel > 1 && stored->panel <= KSK_MOST_PANEL && stored->panel % 2 == 0 &&
+        (stored->steps == KSK_TABLE_STEPS || stored->steps == KSK_ONEDNN_STEPS))
         return true;
     return ksk_fail(err, KSK_UNSUPPORTED,
                     "%s/model.safetensors: the matrices are packed as \"%s\", which this version "
@@ -95,9 +97,9 @@ static ksk_tensor *wrap_panels(const finder *f, const ksk_tensor *panels, const 
         return NULL;
     }
     ksk_tensor *scales = int8 ? get_scales(f, name, err) : NULL;
-    ksk_tensor *matrix =
-        scales || !int8 ? ksk_packing_wrap(panels, scales, stored->panel, shape[0], shape[1], err)
-                        : NULL;
+    ksk_tensor *matrix = scales || !int8 ? ksk_packing_wrap(panels, scales, stored->panel,
+                                                            stored->steps, shape[0], shape[1], err)
+                                         : NULL;
     ksk_tensor_release(scales);
     return matrix;
 }
@@ -149,8 +151,8 @@ static bool can_convert(const ksk_model *model, ksk_storage weights, ksk_error *
 {
     return weights == KSK_STORAGE_AS_IS || model->stored.precision == KSK_PRECISION_F32 ||
            ksk_fail(err, KSK_UNSUPPORTED,
-                    "%s is quantised, its weights are no longer there; convert the checkpoint "
-                    "that it was made from",
+                    "%s is quantised, its weights are no longer there; use the checkpoint that it "
+                    "was made from",
                     model->directory);
 }
 
@@ -206,8 +208,9 @@ static void list_leaf(listing *l, const ksk_tensor *leaf)
     list(l, packing->stored);
     if (packing->scales)
         list(l, packing->scales);
-    snprintf(l->note, sizeof l->note, "%s, panel %d, layout %d",
-             leaf->dtype == KSK_I8 ? "int8" : "bf16", packing->panel, KSK_PACKING_VERSION);
+    snprintf(l->note, sizeof l->note, "%s, panel %d, steps %d, layout %d",
+             leaf->dtype == KSK_I8 ? "int8" : "bf16", packing->panel, packing->steps,
+             KSK_PACKING_VERSION);
 }
 
 static bool list_leaves(listing *l, const ksk_module *module, ksk_error *err)

@@ -5,11 +5,11 @@
 #include "graph/graph.h"
 #include "graph/ops/ops.h"
 #include "kaskad/memory.h"
+#include "tensor/packing.h"
 #include "tensor/product.h"
-#include "tensor/tensor.h"
 
 struct ksk_head {
-    ksk_tensor *weight; /* [vocabulary, width], of any type of floats */
+    ksk_tensor *weight; /* [vocabulary, width], of any type of floats, or packed */
     ksk_tensor *bias;   /* f32 [vocabulary], or NULL */
     int64_t width;
 };
@@ -74,6 +74,10 @@ void ksk_head_free(ksk_head *head)
 
 static void widen_row(const ksk_tensor *weight, int64_t row, int64_t width, float *to)
 {
+    if (weight->packing) {
+        ksk_packing_row(weight, row, to);
+        return;
+    }
     const uint16_t *half = (const uint16_t *)ksk_tensor_data(weight) + row * width;
     switch (ksk_tensor_dtype(weight)) {
     case KSK_BF16: /* in line, for this is most of what a choice costs */

@@ -65,6 +65,9 @@ struct ksk_kernels {
                       void *packed, float *column_scales);
     void (*quantize_rows)(int64_t m, int64_t k, const float *a, int64_t a_stride, int offset,
                           int8_t *q, int64_t q_stride, float *row_scales);
+    /* The same for weights, with `steps` each way and no offset. */
+    void (*quantize_weights)(int64_t n, int64_t k, const float *b, int64_t b_stride, int steps,
+                             int8_t *q, int64_t q_stride, float *column_scales);
     void (*product_int8)(int64_t m, int64_t n, int64_t k, const int8_t *q, int64_t q_stride,
                          const float *row_scales, const void *packed, const float *column_scales,
                          int64_t first, int64_t last, const ksk_epilogue *epilogue, float *y,

@@ -36,7 +36,8 @@ static void pack_leaves(void *context, int slice)
         const ksk_tensor *leaf = ksk_module_leaf(job->module, i);
         ksk_error err = {0};
         job->leaves[i] = is_weight(job->module, i)
-                             ? ksk_pack(job->kernels, job->precision, leaf, &err)
+                             ? ksk_pack(job->kernels, job->precision,
+                                        ksk_packing_steps(job->kernels), leaf, &err)
                              : ksk_tensor_share(leaf);
         if (!job->leaves[i] && !atomic_exchange(&job->failed, true))
             job->error = err;

@@ -202,7 +202,19 @@ static bool reorder(const ksk_onednn *onednn, void *rows, const slice *part)
     return done;
 }
 
-static bool pack(ksk_onednn *onednn, const float *weight, int64_t stride, slice *part)
+/* Rows that were quantised before. */
+static void keep_integers(const ksk_onednn *onednn, const slice *part, const float *from,
+                          int64_t stride, int8_t *rows)
+{
+    const float *scales = onednn->column_scales + part->first;
+    memset(rows, 0, (size_t)(part->width * onednn->inner));
+    for (int64_t j = 0; j < part->width; j++)
+        for (int64_t p = 0; p < onednn->k && scales[j] > 0; p++)
+            rows[j * onednn->inner + p] = (int8_t)rintf(from[j * stride + p] / scales[j]);
+}
+
+static bool pack(ksk_onednn *onednn, const float *weight, int64_t stride, bool integers,
+                 slice *part)
 {
     const ksk_kernels *kernels = onednn->kernels;
     const size_t size = dnnl_memory_desc_get_size(layout_of(part->ladder, dnnl_query_weights_md));
@@ -212,7 +224,9 @@ static bool pack(ksk_onednn *onednn, const float *weight, int64_t stride, slice 
     bool done = rows && part->packed;
     if (done) {
         const float *from = weight + part->first * stride;
-        if (is_int8(onednn))
+        if (is_int8(onednn) && integers)
+            keep_integers(onednn, part, from, stride, rows);
+        else if (is_int8(onednn))
             kernels->quantize_rows(part->width, onednn->k, from, stride, 0, rows, onednn->inner,
                                    onednn->column_scales + part->first);
         else
@@ -238,7 +252,8 @@ static void cut(ksk_onednn *onednn)
     }
 }
 
-static bool build(ksk_onednn *onednn, const float *weight, int64_t stride, bool forced)
+static bool build(ksk_onednn *onednn, const float *weight, int64_t stride, const float *scales,
+                  bool forced)
 {
     cut(onednn);
     const int64_t last = onednn->slices[onednn->slice_count - 1].width;
@@ -250,16 +265,18 @@ static bool build(ksk_onednn *onednn, const float *weight, int64_t stride, bool 
         onednn->column_scales = ksk_malloc((size_t)onednn->n * sizeof(float));
         if (!onednn->column_scales)
             return false;
+        if (scales)
+            memcpy(onednn->column_scales, scales, (size_t)onednn->n * sizeof *scales);
     }
     for (int i = 0; i < onednn->slice_count; i++)
-        if (!pack(onednn, weight, stride, &onednn->slices[i]))
+        if (!pack(onednn, weight, stride, scales != NULL, &onednn->slices[i]))
             return false;
     return true;
 }
 
 /* Runs with one OpenMP thread, which the primitives then keep to. */
 static ksk_onednn *make(const ksk_kernels *kernels, ksk_precision precision, int64_t n, int64_t k,
-                        const float *weight, int64_t stride, bool forced)
+                        const float *weight, int64_t stride, const float *scales, bool forced)
 {
     ksk_onednn *onednn = n > 0 && k > 0 ? ksk_calloc(1, sizeof *onednn) : NULL;
     if (!onednn)
@@ -271,7 +288,7 @@ static ksk_onednn *make(const ksk_kernels *kernels, ksk_precision precision, int
     onednn->inner = is_int8(onednn) ? (k + 3) / 4 * 4 : k;
     const int threads = omp_get_max_threads();
     omp_set_num_threads(1);
-    const bool built = build(onednn, weight, stride, forced);
+    const bool built = build(onednn, weight, stride, scales, forced);
     omp_set_num_threads(threads);
     if (built)
         return onednn;
@@ -300,22 +317,17 @@ bool ksk_onednn_wanted(const ksk_kernels *kernels, ksk_precision precision)
 }
 
 ksk_onednn *ksk_onednn_new(const ksk_kernels *kernels, ksk_precision precision, int64_t n,
-                           int64_t k, const float *weight, int64_t stride)
+                           int64_t k, const float *weight, int64_t stride, const float *scales)
 {
     if (!ksk_onednn_wanted(kernels, precision))
         return NULL;
-    return make(kernels, precision, n, k, weight, stride, false);
+    return make(kernels, precision, n, k, weight, stride, scales, false);
 }
 
 ksk_onednn *ksk_onednn_forced(const ksk_kernels *kernels, ksk_precision precision, int64_t n,
-                              int64_t k, const float *weight, int64_t stride)
+                              int64_t k, const float *weight, int64_t stride, const float *scales)
 {
-    return make(kernels, precision, n, k, weight, stride, true);
-}
-
-void ksk_onednn_set_scales(ksk_onednn *onednn, int64_t first, int64_t count, const float *scales)
-{
-    memcpy(onednn->column_scales + first, scales, (size_t)count * sizeof *scales);
+    return make(kernels, precision, n, k, weight, stride, scales, true);
 }
 
 void ksk_onednn_free(ksk_onednn *onednn)

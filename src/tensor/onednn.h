@@ -12,17 +12,16 @@ bool ksk_onednn_wanted(const ksk_kernels *kernels, ksk_precision precision);
 
 /* Weights [n, k] with `stride`, packed by oneDNN for y = x · weightᵀ; NULL when the table's own
  * kernels are to be used: f32, a processor without the instructions, a lower table asked for, an
- * implementation whose rows change with their company, no memory. Caller frees. */
+ * implementation whose rows change with their company, no memory. With `scales` [n] the weights of
+ * an int8 row are integers times its scale, which they stay; else (NULL) scales are found. Caller
+ * frees. */
 ksk_onednn *ksk_onednn_new(const ksk_kernels *kernels, ksk_precision precision, int64_t n,
-                           int64_t k, const float *weight, int64_t stride);
+                           int64_t k, const float *weight, int64_t stride, const float *scales);
 
 /* The same whatever the processor and the implementation, so that a test can look at the numbers;
  * NULL only where oneDNN cannot multiply in that precision at all. */
 ksk_onednn *ksk_onednn_forced(const ksk_kernels *kernels, ksk_precision precision, int64_t n,
-                              int64_t k, const float *weight, int64_t stride);
-
-/* Replaces the scales of `count` int8 columns from `first` on, right after it was made. */
-void ksk_onednn_set_scales(ksk_onednn *onednn, int64_t first, int64_t count, const float *scales);
+                              int64_t k, const float *weight, int64_t stride, const float *scales);
 
 void ksk_onednn_free(ksk_onednn *onednn); /* NULL is fine */
 

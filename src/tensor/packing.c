@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "kaskad/memory.h"
+#include "tensor/onednn.h"
 
 static int64_t padded(int64_t k)
 {
@@ -24,7 +25,7 @@ int ksk_packing_shape(ksk_dtype dtype, int panel, int64_t n, int64_t k, int64_t 
         shape[2] = panel;
         return 3;
     }
-    shape[1] = padded(k) / 4;
+    shape[1] = 1 + padded(k) / 4;
     shape[2] = panel;
     shape[3] = 4;
     return 4;
@@ -33,13 +34,25 @@ int ksk_packing_shape(ksk_dtype dtype, int panel, int64_t n, int64_t k, int64_t 
 /* Element (j, p) of a panel, as a place in it. */
 static int64_t place_int8(int panel, int64_t j, int64_t p)
 {
-    return (p / 4 * panel + j) * 4 + p % 4;
+    return ((1 + p / 4) * panel + j) * 4 + p % 4;
+}
+
+/* Where the panel of a row begins. */
+static const int8_t *panel_int8(const ksk_tensor *packed, int64_t row)
+{
+    const int panel = packed->packing->panel;
+    return (const int8_t *)packed->data + row / panel * panel * (4 + padded(packed->shape[1]));
 }
 
 static int64_t place_bf16(int panel, int64_t j, int64_t p)
 {
     const int64_t half = panel / 2;
     return p * panel + (j < half ? 2 * j : 2 * (j - half) + 1);
+}
+
+int ksk_packing_steps(const ksk_kernels *kernels)
+{
+    return ksk_onednn_wanted(kernels, KSK_PRECISION_INT8) ? KSK_ONEDNN_STEPS : KSK_TABLE_STEPS;
 }
 
 /* --- wrapping -----------------------------------------------------------------------------------
@@ -54,12 +67,28 @@ void ksk_packing_free(ksk_packing *packing)
     ksk_free(packing);
 }
 
+/* Each row's -128 times its sum is what a row can have. */
+static bool are_sums(const ksk_tensor *stored, int panel, int64_t k)
+{
+    const int64_t most = 128 * 128 * padded(k);
+    const char *at = stored->data;
+    for (int64_t i = 0; i < stored->shape[0]; i++, at += panel * (4 + padded(k)))
+        for (int j = 0; j < panel; j++) {
+            int32_t sum;
+            memcpy(&sum, at + (size_t)j * sizeof sum, sizeof sum);
+            if (sum > most || sum < -most)
+                return false;
+        }
+    return true;
+}
+
 static bool are_panels(const ksk_tensor *stored, int panel, int64_t n, int64_t k)
 {
     int64_t shape[4] = {0};
     const int rank = ksk_packing_shape(stored->dtype, panel, n, k, shape);
     return (stored->dtype == KSK_I8 || stored->dtype == KSK_BF16) && rank == stored->rank &&
-           memcmp(shape, stored->shape, (size_t)rank * sizeof *shape) == 0;
+           memcmp(shape, stored->shape, (size_t)rank * sizeof *shape) == 0 &&
+           (stored->dtype == KSK_BF16 || are_sums(stored, panel, k));
 }
 
 /* A scale of NaN says that its row has one. */
@@ -86,7 +115,7 @@ static ksk_tensor *wrap(ksk_dtype dtype, int64_t n, int64_t k, const void *data,
 }
 
 ksk_tensor *ksk_packing_wrap(const ksk_tensor *stored, const ksk_tensor *scales, int panel,
-                             int64_t n, int64_t k, ksk_error *err)
+                             int steps, int64_t n, int64_t k, ksk_error *err)
 {
     if (!are_panels(stored, panel, n, k) || (stored->dtype == KSK_I8 && !are_scales(scales, n))) {
         ksk_fail(err, KSK_BAD_ARGUMENT,
@@ -100,6 +129,7 @@ ksk_tensor *ksk_packing_wrap(const ksk_tensor *stored, const ksk_tensor *scales,
         return NULL;
     }
     *packing = (ksk_packing){.panel = panel,
+                             .steps = steps,
                              .stored = ksk_tensor_share(stored),
                              .scales = stored->dtype == KSK_I8 ? ksk_tensor_share(scales) : NULL,
                              .bytes = ksk_tensor_bytes(stored)};
@@ -110,7 +140,8 @@ ksk_tensor *ksk_packing_wrap(const ksk_tensor *stored, const ksk_tensor *scales,
 bool ksk_packing_alike(const ksk_tensor *a, const ksk_tensor *b)
 {
     return a->packing && b->packing && a->dtype == b->dtype && a->shape[1] == b->shape[1] &&
-           a->packing->panel == b->packing->panel && !a->packing->count && !b->packing->count;
+           a->packing->panel == b->packing->panel && a->packing->steps == b->packing->steps &&
+           !a->packing->count && !b->packing->count;
 }
 
 ksk_tensor *ksk_packing_stack(int count, ksk_tensor *const *parts, ksk_error *err)
@@ -120,7 +151,8 @@ ksk_tensor *ksk_packing_stack(int count, ksk_tensor *const *parts, ksk_error *er
         ksk_fail_memory(err);
         return NULL;
     }
-    *packing = (ksk_packing){.panel = parts[0]->packing->panel, .count = count};
+    *packing = (ksk_packing){
+        .panel = parts[0]->packing->panel, .steps = parts[0]->packing->steps, .count = count};
     int64_t n = 0;
     for (int i = 0; i < count; i++) {
         packing->parts[i] = ksk_tensor_share(parts[i]);
@@ -137,7 +169,7 @@ static void unpack_int8(const ksk_tensor *packed, int64_t row, int8_t *bytes)
 {
     const int panel = packed->packing->panel;
     const int64_t k = packed->shape[1];
-    const int8_t *from = (const int8_t *)packed->data + row / panel * panel * padded(k);
+    const int8_t *from = panel_int8(packed, row);
     for (int64_t p = 0; p < padded(k); p += 4)
         memcpy(bytes + p, from + place_int8(panel, row % panel, p), 4);
 }
@@ -146,7 +178,7 @@ static void widen_int8(const ksk_tensor *packed, int64_t row, float *y)
 {
     const int panel = packed->packing->panel;
     const int64_t k = packed->shape[1];
-    const int8_t *from = (const int8_t *)packed->data + row / panel * panel * padded(k);
+    const int8_t *from = panel_int8(packed, row);
     const float scale = ((const float *)packed->packing->scales->data)[row];
     for (int64_t p = 0; p < k; p++)
         y[p] = (float)from[place_int8(panel, row % panel, p)] * scale;
@@ -178,11 +210,12 @@ void ksk_packing_row(const ksk_tensor *packed, int64_t row, float *y)
 /* --- packing ------------------------------------------------------------------------------------
  */
 
-/* What is packed: a tensor, or rows of floats. */
+/* What is packed: a tensor, or rows of floats; and in how many steps. */
 typedef struct source {
     const ksk_tensor *tensor; /* or NULL */
     const float *floats;
     int64_t n, k, stride;
+    int steps;
 } source;
 
 /* Room for one panel: its rows as floats, and as they are stored. */
@@ -211,10 +244,22 @@ static const float *float_row(const source *from, int64_t row, float *room)
     return room;
 }
 
+/* Packed before, in as few steps as are wanted. */
 static bool has_integers(const source *from)
 {
-    return from->tensor && from->tensor->packing && from->tensor->dtype == KSK_I8 &&
-           !from->tensor->packing->count;
+    const ksk_packing *packing = from->tensor ? from->tensor->packing : NULL;
+    return packing && from->tensor->dtype == KSK_I8 && !packing->count &&
+           packing->steps <= from->steps;
+}
+
+static void sum_rows(const int8_t *rows, int64_t count, int64_t k, int32_t *sums)
+{
+    for (int64_t j = 0; j < count; j++) {
+        int32_t sum = 0;
+        for (int64_t p = 0; p < k; p++)
+            sum += rows[j * k + p];
+        sums[j] = -128 * sum;
+    }
 }
 
 static void pack_int8(const ksk_kernels *kernels, const source *from, const panel_rows *room,
@@ -229,10 +274,12 @@ static void pack_int8(const ksk_kernels *kernels, const source *from, const pane
             unpack_int8(from->tensor, first + j, rows + j * k);
             scales[first + j] = ((const float *)from->tensor->packing->scales->data)[first + j];
         } else {
-            kernels->quantize_rows(1, from->k, float_row(from, first + j, room->floats), from->k,
-                                   rows + j * k, k, &scales[first + j]);
+            kernels->quantize_weights(1, from->k, float_row(from, first + j, room->floats), from->k,
+                                      from->steps, rows + j * k, k, &scales[first + j]);
         }
     }
+    sum_rows(rows, panel, k, to);
+    to += panel;
     for (int64_t j = 0; j < panel; j++)
         for (int64_t p = 0; p < k / 4; p++)
             memcpy(&to[p * panel + j], rows + j * k + 4 * p, sizeof *to);
@@ -288,7 +335,10 @@ static ksk_tensor *pack(const ksk_kernels *kernels, ksk_precision precision, con
     ksk_tensor *packed = NULL;
     if (stored && (scales || dtype == KSK_BF16)) {
         if (pack_panels(kernels, from, stored, scales ? ksk_tensor_fill(scales) : NULL))
-            packed = ksk_packing_wrap(stored, scales, kernels->panel, from->n, from->k, err);
+            packed =
+                ksk_packing_wrap(stored, scales, kernels->panel,
+                                 has_integers(from) ? from->tensor->packing->steps : from->steps,
+                                 from->n, from->k, err);
         else
             ksk_fail_memory(err);
     }
@@ -297,24 +347,26 @@ static ksk_tensor *pack(const ksk_kernels *kernels, ksk_precision precision, con
     return packed;
 }
 
-ksk_tensor *ksk_pack_floats(const ksk_kernels *kernels, ksk_precision precision, int64_t n,
-                            int64_t k, const float *matrix, int64_t stride, ksk_error *err)
+ksk_tensor *ksk_pack_floats(const ksk_kernels *kernels, ksk_precision precision, int steps,
+                            int64_t n, int64_t k, const float *matrix, int64_t stride,
+                            ksk_error *err)
 {
-    return pack(kernels, precision,
-                &(const source){.floats = matrix, .n = n, .k = k, .stride = stride}, err);
+    const source from = {.floats = matrix, .n = n, .k = k, .stride = stride, .steps = steps};
+    return pack(kernels, precision, &from, err);
 }
 
 static bool is_packed_so(const ksk_tensor *matrix, const ksk_kernels *kernels,
-                         ksk_precision precision)
+                         ksk_precision precision, int steps)
 {
     const ksk_dtype dtype = precision == KSK_PRECISION_INT8 ? KSK_I8 : KSK_BF16;
-    return matrix->packing && matrix->packing->panel == kernels->panel && matrix->dtype == dtype;
+    return matrix->packing && matrix->packing->panel == kernels->panel && matrix->dtype == dtype &&
+           (dtype == KSK_BF16 || matrix->packing->steps <= steps);
 }
 
-ksk_tensor *ksk_pack(const ksk_kernels *kernels, ksk_precision precision, const ksk_tensor *matrix,
-                     ksk_error *err)
+ksk_tensor *ksk_pack(const ksk_kernels *kernels, ksk_precision precision, int steps,
+                     const ksk_tensor *matrix, ksk_error *err)
 {
-    if (is_packed_so(matrix, kernels, precision))
+    if (is_packed_so(matrix, kernels, precision, steps))
         return ksk_tensor_share(matrix);
     if (matrix->rank != 2 || (matrix->dtype != KSK_F32 && matrix->dtype != KSK_BF16 &&
                               matrix->dtype != KSK_F16 && !matrix->packing)) {
@@ -322,7 +374,7 @@ ksk_tensor *ksk_pack(const ksk_kernels *kernels, ksk_precision precision, const 
                  ksk_dtype_name(matrix->dtype), matrix->rank);
         return NULL;
     }
-    return pack(kernels, precision,
-                &(const source){.tensor = matrix, .n = matrix->shape[0], .k = matrix->shape[1]},
-                err);
+    const source from = {
+        .tensor = matrix, .n = matrix->shape[0], .k = matrix->shape[1], .steps = steps};
+    return pack(kernels, precision, &from, err);
 }

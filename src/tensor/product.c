@@ -1,6 +1,7 @@
 #include "tensor/product.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "kaskad/memory.h"
 #include "tensor/onednn.h"
@@ -105,14 +106,16 @@ static bool hold_matrix(ksk_packed *packed, ksk_tensor *matrix)
 /* Packed anew where the panels are not those of the kernels. */
 static bool adopt_matrix(ksk_packed *packed, const ksk_tensor *matrix, ksk_error *err)
 {
-    ksk_tensor *fitting = ksk_pack(packed->kernels, packed->precision, matrix, err);
+    ksk_tensor *fitting =
+        ksk_pack(packed->kernels, packed->precision, KSK_TABLE_STEPS, matrix, err);
     return fitting && (hold_matrix(packed, fitting) || ksk_fail_memory(err));
 }
 
-static bool hold_onednn(ksk_packed *packed, const float *weight, int64_t stride)
+static bool hold_onednn(ksk_packed *packed, const float *weight, int64_t stride,
+                        const float *scales)
 {
-    packed->onednn =
-        ksk_onednn_new(packed->kernels, packed->precision, packed->n, packed->k, weight, stride);
+    packed->onednn = ksk_onednn_new(packed->kernels, packed->precision, packed->n, packed->k,
+                                    weight, stride, scales);
     if (!packed->onednn)
         return false;
     packed->bytes = ksk_onednn_bytes(packed->onednn);
@@ -122,12 +125,12 @@ static bool hold_onednn(ksk_packed *packed, const float *weight, int64_t stride)
 
 static bool hold(ksk_packed *packed, const float *weight, int64_t stride, ksk_error *err)
 {
-    if (hold_onednn(packed, weight, stride))
+    if (hold_onednn(packed, weight, stride, NULL))
         return true;
     if (packed->precision == KSK_PRECISION_F32)
         return hold_floats(packed, weight, stride) || ksk_fail_memory(err);
-    ksk_tensor *matrix = ksk_pack_floats(packed->kernels, packed->precision, packed->n, packed->k,
-                                         weight, stride, err);
+    ksk_tensor *matrix = ksk_pack_floats(packed->kernels, packed->precision, KSK_TABLE_STEPS,
+                                         packed->n, packed->k, weight, stride, err);
     return matrix && (hold_matrix(packed, matrix) || ksk_fail_memory(err));
 }
 
@@ -145,30 +148,33 @@ ksk_packed *ksk_packed_new(const ksk_kernels *kernels, ksk_precision precision, 
     return NULL;
 }
 
-/* oneDNN quantises what was unpacked to the same integers; the scales are those that were stored,
- * to the last bit. */
-static void keep_scales(const ksk_packed *packed, const ksk_tensor *matrix)
+/* The scales of all parts, one after the other; NULL when memory runs out. */
+static float *gather_scales(const ksk_tensor *matrix)
 {
     const ksk_packing *packing = matrix->packing;
-    if (packing->scales)
-        ksk_onednn_set_scales(packed->onednn, 0, matrix->shape[0], packing->scales->data);
-    int64_t column = 0;
-    for (int i = 0; i < packing->count; column += packing->parts[i++]->shape[0])
-        if (packing->parts[i]->packing->scales)
-            ksk_onednn_set_scales(packed->onednn, column, packing->parts[i]->shape[0],
-                                  packing->parts[i]->packing->scales->data);
+    float *scales = ksk_malloc((size_t)matrix->shape[0] * sizeof *scales), *at = scales;
+    for (int i = 0; scales && i < (packing->count ? packing->count : 1); i++) {
+        const ksk_tensor *part = packing->count ? packing->parts[i] : matrix;
+        memcpy(at, part->packing->scales->data, (size_t)part->shape[0] * sizeof *at);
+        at += part->shape[0];
+    }
+    return scales;
 }
 
 static bool hand_to_onednn(ksk_packed *packed, const ksk_tensor *matrix, ksk_error *err)
 {
+    const bool int8 = packed->precision == KSK_PRECISION_INT8;
     ksk_tensor *floats = ksk_tensor_convert(matrix, KSK_F32, err);
-    if (!floats)
-        return false;
-    const bool held = hold_onednn(packed, ksk_tensor_f32(floats), packed->k);
-    if (held)
-        keep_scales(packed, matrix);
+    float *scales = int8 ? gather_scales(matrix) : NULL;
+    bool held = false;
+    if (floats && (scales || !int8))
+        held = hold_onednn(packed, ksk_tensor_f32(floats), packed->k, scales);
+    else if (floats)
+        ksk_fail_memory(err);
+    const bool refused = floats && (scales || !int8) && !held;
     ksk_tensor_release(floats);
-    return held || adopt_matrix(packed, matrix, err);
+    ksk_free(scales);
+    return held || (refused && adopt_matrix(packed, matrix, err));
 }
 
 ksk_packed *ksk_packed_share(const ksk_kernels *kernels, const ksk_tensor *matrix, ksk_error *err)

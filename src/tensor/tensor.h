@@ -19,7 +19,7 @@ struct ksk_tensor {
     void (*release)(void *owner); /* NULL: the memory outlives the tensor */
     void *owner;
     atomic_int references;
-    bool writable; /* the memory is the tensor's own and fresh */
+    bool writable;               /* the memory is the tensor's own and fresh */
     struct ksk_packing *packing; /* owned: the memory is in panels (packing.h); NULL: row-major */
 };
 

@@ -150,7 +150,7 @@ static void test_precisions(void **state)
     refuse_to_load(&(ksk_load_options){.precision = KSK_PRECISION_BF16}, KSK_UNSUPPORTED,
                    "is quantised to int8 and cannot compute in bf16");
     refuse_to_load(&(ksk_load_options){.precision = KSK_PRECISION_FULL, .weights = KSK_STORAGE_F32},
-                   KSK_UNSUPPORTED, "convert the checkpoint that it was made from");
+                   KSK_UNSUPPORTED, "use the checkpoint that it was made from");
     quantise(SMALL_MODEL, KSK_PRECISION_BF16);
     assert_int_equal(precision_of(checkpoint_directory, KSK_PRECISION_AUTO), KSK_PRECISION_BF16);
     assert_int_equal(precision_of(checkpoint_directory, KSK_PRECISION_INT8), KSK_PRECISION_INT8);

@@ -40,7 +40,7 @@ check_exit "a wrong proof" 1 "$program" verify -m "$work/plain"
 check_exit "more than there is" 1 "$program" translate -m "$work/int8" --precision f32 <"$work/de"
 check_has "is said" "$(<"$work/err")" "is quantised to int8 and cannot compute in f32"
 check_exit "converted" 1 "$program" convert -m "$work/int8" -o "$work/some" --dtype f32
-check_has "cannot be" "$(<"$work/err")" "convert the checkpoint that it was made from"
+check_has "cannot be" "$(<"$work/err")" "use the checkpoint that it was made from"
 check "nothing written" "$([[ -e $work/some ]] && echo there)" ""
 check_exit "nowhere" 1 "$program" quantize -m "$model" -o /dev/null/there
 check_exit "no such precision" 2 "$program" quantize -m "$model" -o "$work/some" --precision int4

@@ -30,7 +30,7 @@ static void read_panels(const ksk_safetensors *file, const char *name)
     ksk_tensor *scales = ksk_safetensors_get(file, "scale", NULL);
     for (int64_t n = 1; stored && n < 40; n += 6) {
         float row[9], sum = 0;
-        ksk_tensor *matrix = ksk_packing_wrap(stored, scales, 8, n, 9, NULL);
+        ksk_tensor *matrix = ksk_packing_wrap(stored, scales, 8, KSK_TABLE_STEPS, n, 9, NULL);
         for (int64_t i = 0; matrix && i < n; i++) {
             ksk_packing_row(matrix, i, row);
             sum += row[8];

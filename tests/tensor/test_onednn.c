@@ -6,6 +6,7 @@
 
 #include "kaskad/memory.h"
 #include "numbers.h"
+#include "tensor/packing.h"
 #include "tensor/product.h"
 
 /* Weights whose first element is the largest and meets a zero: on a processor without VNNI nothing
@@ -37,48 +38,54 @@ static float *multiply(const ksk_onednn *onednn, int64_t m, int64_t n, const flo
     return y;
 }
 
-/* The same in plain integers. */
+/* The same in plain integers, of rows that were quantised so. */
 static void multiply_int8(const ksk_kernels *kernels, int64_t m, int64_t n, int64_t k,
-                          const float *x, const float *weight, const ksk_epilogue *epilogue,
-                          float *y)
+                          const float *x, const int8_t *columns, const float *column_scales,
+                          const ksk_epilogue *epilogue, float *y)
 {
     const int64_t stride = (k + 3) / 4 * 4;
-    int8_t *rows = ksk_malloc((size_t)(m * stride)), *columns = ksk_malloc((size_t)(n * stride));
-    float *row_scales = numbers(m), *column_scales = numbers(n);
+    int8_t *rows = ksk_malloc((size_t)(m * stride));
+    float *row_scales = numbers(m);
     int32_t *sums = ksk_calloc((size_t)(m * n), sizeof *sums);
-    assert_true(rows && columns && sums);
+    assert_true(rows && sums);
     kernels->quantize_rows(m, k, x, k + 3, 0, rows, stride, row_scales);
-    kernels->quantize_rows(n, k, weight, k, 0, columns, stride, column_scales);
     for (int64_t i = 0; i < m; i++)
         for (int64_t j = 0; j < n; j++)
             for (int64_t p = 0; p < k; p++)
                 sums[i * n + j] += rows[i * stride + p] * columns[j * stride + p];
     kernels->finish_int8(m, n, sums, n, row_scales, column_scales, epilogue, y, n);
     ksk_free(rows);
-    ksk_free(columns);
     ksk_free(sums);
     free(row_scales);
-    free(column_scales);
 }
 
-/* The integers are exact, so whatever they are multiplied with gives the same bits. */
-static void check_int8(int64_t m, int64_t n, int64_t k, ksk_pool *pool)
+/* The integers are exact, so whatever they are multiplied with gives the same bits; those of fewer
+ * steps, given with their scales, stay what they are. */
+static void check_int8(int64_t m, int64_t n, int64_t k, int steps, ksk_pool *pool)
 {
     const ksk_kernels *kernels = ksk_kernels_named("scalar");
-    float *weight = weights(n, k), *x = rows(m, k, k + 3), *bias = numbers(n);
-    float *residual = numbers(m * n), *wanted = numbers(m * n);
+    const int64_t stride = (k + 3) / 4 * 4;
+    float *weight = weights(n, k), *x = rows(m, k, k + 3), *bias = numbers(n),
+          *residual = numbers(m * n), *wanted = numbers(m * n), *scales = numbers(n);
+    int8_t *columns = ksk_malloc((size_t)(n * stride));
     const ksk_epilogue epilogue = {bias, KSK_RELU, residual, n};
-    ksk_onednn *onednn = ksk_onednn_forced(kernels, KSK_PRECISION_INT8, n, k, weight, k);
+    kernels->quantize_weights(n, k, weight, k, steps, columns, stride, scales);
+    for (int64_t i = 0; steps < KSK_ONEDNN_STEPS && i < n * k; i++)
+        weight[i] = (float)columns[i / k * stride + i % k] * scales[i / k];
+    ksk_onednn *onednn = ksk_onednn_forced(kernels, KSK_PRECISION_INT8, n, k, weight, k,
+                                           steps < KSK_ONEDNN_STEPS ? scales : NULL);
     assert_non_null(onednn);
     assert_true(ksk_onednn_bytes(onednn) >= (size_t)(n * k));
     assert_true(strlen(ksk_onednn_name(onednn)) > 0);
-    multiply_int8(kernels, m, n, k, x, weight, &epilogue, wanted);
+    multiply_int8(kernels, m, n, k, x, columns, scales, &epilogue, wanted);
     for (int threads = 1; threads <= 2; threads++) {
         float *y = multiply(onednn, m, n, x, k + 3, &epilogue, threads > 1 ? pool : NULL);
         assert_memory_equal(y, wanted, (size_t)(m * n) * sizeof *y);
         free(y);
     }
     ksk_onednn_free(onednn);
+    ksk_free(columns);
+    free(scales);
     free(weight);
     free(x);
     free(bias);
@@ -94,7 +101,8 @@ static void test_int8(void **state)
                                  {44, 512, 9}, {300, 300, 25}, {2, 2100, 203}};
     ksk_pool *pool = ksk_pool_new(2, NULL);
     for (int i = 0; i < 6; i++)
-        check_int8(shapes[i][0], shapes[i][1], shapes[i][2], pool);
+        check_int8(shapes[i][0], shapes[i][1], shapes[i][2],
+                   i & 1 ? KSK_TABLE_STEPS : KSK_ONEDNN_STEPS, pool);
     ksk_pool_free(pool);
 }
 
@@ -103,7 +111,7 @@ static void test_bf16(void **state)
     const int64_t m = 19, n = 530, k = 61;
     const ksk_kernels *kernels = ksk_kernels_best();
     float *weight = numbers(n * k), *x = numbers(m * k);
-    ksk_onednn *onednn = ksk_onednn_forced(kernels, KSK_PRECISION_BF16, n, k, weight, k);
+    ksk_onednn *onednn = ksk_onednn_forced(kernels, KSK_PRECISION_BF16, n, k, weight, k, NULL);
     if (!onednn) {
         free(weight);
         free(x);
@@ -128,8 +136,9 @@ static void test_bf16(void **state)
 static void test_choice(void **state)
 {
     const float weight[6] = {1, 2, 3, 4, 5, 6};
-    assert_null(ksk_onednn_new(ksk_kernels_named("scalar"), KSK_PRECISION_INT8, 2, 3, weight, 3));
-    assert_null(ksk_onednn_new(ksk_kernels_best(), KSK_PRECISION_F32, 2, 3, weight, 3));
+    assert_null(
+        ksk_onednn_new(ksk_kernels_named("scalar"), KSK_PRECISION_INT8, 2, 3, weight, 3, NULL));
+    assert_null(ksk_onednn_new(ksk_kernels_best(), KSK_PRECISION_F32, 2, 3, weight, 3, NULL));
     ksk_onednn_free(NULL);
 }
 
@@ -152,7 +161,8 @@ static void test_no_memory(void **state)
     ksk_allocator_set(&allocator);
     for (int allowed = 0; allowed < 4; allowed++) {
         allocations_left = allowed;
-        assert_null(ksk_onednn_forced(ksk_kernels_best(), KSK_PRECISION_INT8, 2, 3, weight, 3));
+        assert_null(
+            ksk_onednn_forced(ksk_kernels_best(), KSK_PRECISION_INT8, 2, 3, weight, 3, NULL));
     }
     ksk_allocator_set(NULL);
 }

@@ -31,7 +31,7 @@ static void compare_int8(const ksk_kernels *kernels, const ksk_tensor *matrix)
     void *expected = ksk_malloc(size);
     float *scales = numbers(n);
     kernels->pack_int8(k, n, matrix->data, 1, k, expected, scales);
-    ksk_tensor *packed = ksk_pack(kernels, KSK_PRECISION_INT8, matrix, NULL);
+    ksk_tensor *packed = ksk_pack(kernels, KSK_PRECISION_INT8, KSK_TABLE_STEPS, matrix, NULL);
     assert_int_equal(ksk_tensor_bytes(packed->packing->stored), size);
     assert_memory_equal(ksk_tensor_data(packed), expected, size);
     assert_memory_equal(packed->packing->scales->data, scales, (size_t)n * sizeof *scales);
@@ -48,7 +48,7 @@ static void compare_bf16(const ksk_kernels *kernels, const ksk_tensor *matrix)
     const size_t size = (size_t)(panels * kernels->panel * k) * sizeof(uint16_t);
     uint16_t *expected = ksk_malloc(size);
     kernels->pack_bf16(k, n, matrix->data, 1, k, 0, panels, expected);
-    ksk_tensor *packed = ksk_pack(kernels, KSK_PRECISION_BF16, matrix, NULL);
+    ksk_tensor *packed = ksk_pack(kernels, KSK_PRECISION_BF16, 0, matrix, NULL);
     assert_int_equal(ksk_tensor_bytes(packed), size);
     assert_memory_equal(ksk_tensor_data(packed), expected, size);
     ksk_tensor_release(packed);
@@ -73,12 +73,13 @@ static void test_kernels_own_layout(void **state)
 static void test_odd_rows(void **state)
 {
     ksk_tensor *matrix = ksk_tensor_new(KSK_F32, 2, (const int64_t[]){3, 5}, NULL);
-    static const float values[] = {0, 0, 0, 0, 0, 1, NAN, 2, 3, 4, 1e-3F, -127, 0.4F, 63.6F, 1};
+    static const float values[] = {0, 0, 0, 0, 0, 1, NAN, 2, 3, 4, 1e-3F, -126, 0.4F, 63.6F, 1.5F};
     memcpy(ksk_tensor_fill(matrix), values, sizeof values);
     compare_int8(ksk_kernels_best(), matrix);
-    ksk_tensor *packed = ksk_pack(ksk_kernels_best(), KSK_PRECISION_INT8, matrix, NULL);
+    ksk_tensor *packed =
+        ksk_pack(ksk_kernels_best(), KSK_PRECISION_INT8, KSK_TABLE_STEPS, matrix, NULL);
     float row[5];
-    static const float zeros[5] = {0}, last[] = {0, -127, 0, 64, 1};
+    static const float zeros[5] = {0}, last[] = {0, -126, 0, 64, 2};
     ksk_packing_row(packed, 0, row);
     assert_memory_equal(row, zeros, sizeof row);
     ksk_packing_row(packed, 1, row);
@@ -100,13 +101,14 @@ static void test_unpacked(void **state)
         ksk_tensor *matrix = matrix_of(dtypes[d], 45, 31);
         ksk_tensor *floats = ksk_tensor_convert(matrix, KSK_F32, NULL);
         ksk_tensor *narrow = ksk_tensor_convert(floats, KSK_BF16, NULL);
-        ksk_tensor *int8 = ksk_pack(ksk_kernels_best(), KSK_PRECISION_INT8, matrix, NULL);
-        ksk_tensor *bf16 = ksk_pack(ksk_kernels_best(), KSK_PRECISION_BF16, matrix, NULL);
+        ksk_tensor *int8 =
+            ksk_pack(ksk_kernels_best(), KSK_PRECISION_INT8, KSK_TABLE_STEPS, matrix, NULL);
+        ksk_tensor *bf16 = ksk_pack(ksk_kernels_best(), KSK_PRECISION_BF16, 0, matrix, NULL);
         ksk_tensor *same = ksk_tensor_convert(bf16, KSK_BF16, NULL);
         assert_true(ksk_tensor_equal(same, narrow));
         ksk_tensor *near = ksk_tensor_convert(int8, KSK_F32, NULL);
         for (int64_t i = 0; i < 45 * 31; i++)
-            assert_near(ksk_tensor_f32(near)[i], ksk_tensor_f32(floats)[i], 0.51 / 127);
+            assert_near(ksk_tensor_f32(near)[i], ksk_tensor_f32(floats)[i], 0.51 / 63);
         const ksk_tensor *const all[] = {matrix, floats, narrow, int8, bf16, same, near};
         for (int i = 0; i < 7; i++)
             ksk_tensor_release(all[i]);
@@ -120,10 +122,10 @@ static void test_packed_anew(void **state)
     ksk_tensor *matrix = matrix_of(KSK_F32, 71, 43);
     for (int p = 0; p < 2; p++) {
         const ksk_precision precision = p ? KSK_PRECISION_BF16 : KSK_PRECISION_INT8;
-        ksk_tensor *first = ksk_pack(here, precision, matrix, NULL);
-        ksk_tensor *away = ksk_pack(there, precision, first, NULL);
-        ksk_tensor *back = ksk_pack(here, precision, away, NULL);
-        ksk_tensor *direct = ksk_pack(there, precision, matrix, NULL);
+        ksk_tensor *first = ksk_pack(here, precision, KSK_TABLE_STEPS, matrix, NULL);
+        ksk_tensor *away = ksk_pack(there, precision, KSK_TABLE_STEPS, first, NULL);
+        ksk_tensor *back = ksk_pack(here, precision, KSK_TABLE_STEPS, away, NULL);
+        ksk_tensor *direct = ksk_pack(there, precision, KSK_TABLE_STEPS, matrix, NULL);
         assert_true(ksk_tensor_equal(first, back));
         assert_true(ksk_tensor_equal(away, direct));
         assert_int_equal(ksk_tensor_equal(first, away), here == there);
@@ -134,6 +136,35 @@ static void test_packed_anew(void **state)
         ksk_tensor_release(direct);
     }
     ksk_tensor_release(matrix);
+}
+
+/* Integers of few steps stay what they are where more are possible; those of many become few. */
+static void test_steps(void **state)
+{
+    const ksk_kernels *kernels = ksk_kernels_best();
+    ksk_tensor *matrix = matrix_of(KSK_F32, 20, 31);
+    ksk_tensor *few = ksk_pack(kernels, KSK_PRECISION_INT8, KSK_TABLE_STEPS, matrix, NULL);
+    ksk_tensor *many = ksk_pack(kernels, KSK_PRECISION_INT8, KSK_ONEDNN_STEPS, matrix, NULL);
+    ksk_tensor *same = ksk_pack(kernels, KSK_PRECISION_INT8, KSK_ONEDNN_STEPS, few, NULL);
+    ksk_tensor *fewer = ksk_pack(kernels, KSK_PRECISION_INT8, KSK_TABLE_STEPS, many, NULL);
+    assert_ptr_equal(few, same);
+    assert_int_equal(many->packing->steps, KSK_ONEDNN_STEPS);
+    assert_int_equal(fewer->packing->steps, KSK_TABLE_STEPS);
+    float exact[31], near[31];
+    const float *scales = ksk_tensor_f32(fewer->packing->scales);
+    for (int64_t j = 0; j < 20; j++) {
+        ksk_packing_row(many, j, exact);
+        ksk_packing_row(fewer, j, near);
+        for (int p = 0; p < 31; p++) {
+            assert_near(near[p], exact[p], 0.51 * (double)scales[j]);
+            assert_true(fabsf(near[p]) < 63.5F * scales[j]);
+        }
+    }
+    ksk_tensor_release(matrix);
+    ksk_tensor_release(few);
+    ksk_tensor_release(many);
+    ksk_tensor_release(same);
+    ksk_tensor_release(fewer);
 }
 
 /* --- products -----------------------------------------------------------------------------------
@@ -159,7 +190,7 @@ static void check_stack(const ksk_kernels *kernels, const ksk_kernels *other,
     ksk_tensor *packed[parts], *matrix = matrix_of(KSK_F32, n, k);
     const float *from = ksk_tensor_f32(matrix);
     for (int i = 0; i < parts; from += rows[i++] * k)
-        packed[i] = ksk_pack_floats(other, precision, rows[i], k, from, k, NULL);
+        packed[i] = ksk_pack_floats(other, precision, KSK_TABLE_STEPS, rows[i], k, from, k, NULL);
     ksk_tensor *stack = ksk_packing_stack(parts, packed, NULL);
     assert_int_equal(stack->shape[0], n);
     ksk_packed *whole = ksk_packed_new(kernels, precision, n, k, ksk_tensor_f32(matrix), k, NULL);
@@ -208,7 +239,7 @@ static void refuse(ksk_dtype dtype, int rank, const int64_t *shape, const float 
     memset(ksk_tensor_fill(stored), 0, ksk_tensor_bytes(stored));
     const ksk_tensor scale = ksk_tensor_borrow(KSK_F32, 1, &(const int64_t){5}, scales);
     ksk_error err = {0};
-    assert_null(ksk_packing_wrap(stored, scales ? &scale : NULL, panel, 5, 7, &err));
+    assert_null(ksk_packing_wrap(stored, scales ? &scale : NULL, panel, 63, 5, 7, &err));
     assert_int_equal(err.status, KSK_BAD_ARGUMENT);
     ksk_tensor_release(stored);
 }
@@ -216,7 +247,7 @@ static void refuse(ksk_dtype dtype, int rank, const int64_t *shape, const float 
 static void test_refused(void **state)
 {
     static const float good[5] = {1, 0, NAN, 2, 3}, negative[5] = {1, -1}, endless[5] = {INFINITY};
-    static const int64_t fits[] = {2, 2, 4, 4}, wide[] = {2, 3, 4, 4}, few[] = {1, 2, 4, 4},
+    static const int64_t fits[] = {2, 3, 4, 4}, wide[] = {2, 4, 4, 4}, few[] = {1, 3, 4, 4},
                          halves[] = {2, 7, 4}, none[] = {2, 7, 0};
     refuse(KSK_I8, 4, wide, good, 4);
     refuse(KSK_I8, 4, few, good, 4);
@@ -237,15 +268,36 @@ static void test_refused(void **state)
     assert_int_equal(ksk_packing_shape(KSK_I8, 16, 0, 8, shape), 0);
     ksk_tensor *ids = ksk_tensor_new(KSK_I32, 2, (const int64_t[]){3, 2}, NULL);
     ksk_error err = {0};
-    assert_null(ksk_pack(ksk_kernels_best(), KSK_PRECISION_INT8, ids, &err));
+    assert_null(ksk_pack(ksk_kernels_best(), KSK_PRECISION_INT8, 63, ids, &err));
     assert_int_equal(err.status, KSK_UNSUPPORTED);
     ksk_tensor_release(ids);
+}
+
+/* Sums that no row has. */
+static void test_refused_sums(void **state)
+{
+    static const int64_t shape[] = {1, 3, 4, 4};
+    static const float scales[4] = {1, 1, 1, 1};
+    ksk_tensor *scale = ksk_tensor_new(KSK_F32, 1, shape + 2, NULL);
+    memcpy(ksk_tensor_fill(scale), scales, sizeof scales);
+    static const int32_t sums[] = {-131073, -131072, 131072, 131073};
+    for (int i = 0; i < 4; i++) {
+        const int32_t panel[12] = {0, sums[i]};
+        ksk_tensor *stored = ksk_tensor_new(KSK_I8, 4, shape, NULL);
+        memcpy(ksk_tensor_fill(stored), panel, sizeof panel);
+        ksk_tensor *packed = ksk_packing_wrap(stored, scale, 4, KSK_TABLE_STEPS, 4, 7, NULL);
+        assert_int_equal(packed != NULL, i == 1 || i == 2);
+        ksk_tensor_release(packed);
+        ksk_tensor_release(stored);
+    }
+    ksk_tensor_release(scale);
 }
 
 static void test_no_other_shape(void **state)
 {
     ksk_tensor *matrix = matrix_of(KSK_F32, 6, 4);
-    ksk_tensor *packed = ksk_pack(ksk_kernels_best(), KSK_PRECISION_INT8, matrix, NULL);
+    ksk_tensor *packed =
+        ksk_pack(ksk_kernels_best(), KSK_PRECISION_INT8, KSK_TABLE_STEPS, matrix, NULL);
     assert_null(ksk_tensor_reshape(packed, 1, (const int64_t[]){24}, NULL));
     assert_null(ksk_tensor_f32(packed));
     ksk_tensor_release(matrix);
@@ -325,7 +377,9 @@ int main(void)
         cmocka_unit_test(test_unpacked),
         cmocka_unit_test(test_packed_anew),
         cmocka_unit_test(test_stacks),
+        cmocka_unit_test(test_steps),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_refused_sums),
         cmocka_unit_test(test_no_other_shape),
         cmocka_unit_test(test_tree),
         cmocka_unit_test(test_no_memory),

@@ -106,6 +106,16 @@ void KERNEL(quantize_rows)(int64_t m, int64_t k, const float *a, int64_t a_strid
     }
 }
 
+void KERNEL(quantize_weights)(int64_t n, int64_t k, const float *b, int64_t b_stride, int steps,
+                              int8_t *q, int64_t q_stride, float *column_scales)
+{
+    for (int64_t j = 0; j < n; j++, b += b_stride, q += q_stride) {
+        const grid found = grid_of(largest_magnitude(k, b), (float)steps);
+        column_scales[j] = found.scale;
+        quantize_row(k, b, found, 0, q);
+    }
+}
+
 static float column_magnitude(int64_t k, const float *b, int64_t row)
 {
     float most = 0, odd = 0;

@@ -34,7 +34,8 @@
 /* clang-format off */
 #define EACH_KERNEL(MEMBER)                                                                        \
     MEMBER(pack_f32) MEMBER(pack_bf16) MEMBER(product_f32) MEMBER(product_bf16)                    \
-    MEMBER(pack_int8_size) MEMBER(pack_int8) MEMBER(quantize_rows) MEMBER(product_int8)            \
+    MEMBER(pack_int8_size) MEMBER(pack_int8) MEMBER(quantize_rows) MEMBER(quantize_weights)        \
+    MEMBER(product_int8)                                                                           \
     MEMBER(round_rows) MEMBER(finish_f32) MEMBER(finish_int8) MEMBER(layer_norm)                   \
     MEMBER(log_softmax) MEMBER(row_norm) MEMBER(maxima) MEMBER(activate) MEMBER(add) MEMBER(multiply) MEMBER(scale)                \
     MEMBER(attention) MEMBER(cross_entropy) MEMBER(cross_entropy_grad) MEMBER(attention_grad)      \
