@@ -30,19 +30,44 @@ struct ksk_tokenizer {
 
 /* --- loading ---- */
 
-static ksk_sentencepiece *load_model(const char *directory, const char *name, ksk_error *err)
-{
-    char *path = ksk_path(directory, name);
-    if (!path) {
-        ksk_fail_memory(err);
-        return NULL;
-    }
+/* An .spm file in memory. */
+typedef struct spm {
+    char *path, *bytes;
     size_t size;
-    char *bytes = ksk_file_read(path, (size_t)256 << 20, &size, err);
-    ksk_sentencepiece *model = bytes ? ksk_sentencepiece_load(bytes, size, path, err) : NULL;
-    ksk_free(bytes);
-    ksk_free(path);
-    return model;
+} spm;
+
+static bool read_spm(spm *file, const char *directory, const char *name, ksk_error *err)
+{
+    file->path = ksk_path(directory, name);
+    if (!file->path)
+        return ksk_fail_memory(err);
+    file->bytes = ksk_file_read(file->path, (size_t)256 << 20, &file->size, err);
+    return file->bytes;
+}
+
+static ksk_sentencepiece *load_spm(const spm *file, ksk_error *err)
+{
+    return ksk_sentencepiece_load(file->bytes, file->size, file->path, err);
+}
+
+/* Two sides with the same file share one model, which takes longest of all to make. */
+static bool load_models(ksk_tokenizer *tokenizer, ksk_error *err)
+{
+    spm source = {0}, target = {0};
+    bool loaded = read_spm(&source, tokenizer->directory, "source.spm", err) &&
+                  read_spm(&target, tokenizer->directory, "target.spm", err) &&
+                  (tokenizer->source.model = load_spm(&source, err));
+    if (loaded) {
+        const bool same =
+            source.size == target.size && memcmp(source.bytes, target.bytes, source.size) == 0;
+        tokenizer->target.model = same ? tokenizer->source.model : load_spm(&target, err);
+        loaded = tokenizer->target.model;
+    }
+    ksk_free(source.path);
+    ksk_free(source.bytes);
+    ksk_free(target.path);
+    ksk_free(target.bytes);
+    return loaded;
 }
 
 static bool read_config(ksk_tokenizer *tokenizer, const json_t *config, ksk_error *err)
@@ -110,9 +135,7 @@ static bool load_all(ksk_tokenizer *tokenizer, const char *directory, ksk_error 
                         load_vocabularies(tokenizer, err) &&
                         ksk_specials_load(&tokenizer->specials, directory, config,
                                           tokenizer->source.vocabulary, err) &&
-                        number_specials(tokenizer, err) &&
-                        (tokenizer->source.model = load_model(directory, "source.spm", err)) &&
-                        (tokenizer->target.model = load_model(directory, "target.spm", err));
+                        number_specials(tokenizer, err) && load_models(tokenizer, err);
     json_decref(config);
     return loaded;
 }
@@ -134,8 +157,9 @@ void ksk_tokenizer_free(ksk_tokenizer *tokenizer)
 {
     if (!tokenizer)
         return;
+    if (tokenizer->target.model != tokenizer->source.model)
+        ksk_sentencepiece_free(tokenizer->target.model);
     ksk_sentencepiece_free(tokenizer->source.model);
-    ksk_sentencepiece_free(tokenizer->target.model);
     if (tokenizer->target.vocabulary != tokenizer->source.vocabulary)
         ksk_vocabulary_free(tokenizer->target.vocabulary);
     ksk_vocabulary_free(tokenizer->source.vocabulary);
