@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "io/checkpoint.h"
-#include "nn/layers.h"
+#include "kaskad/nn.h"
 
 /* --- configuration -------------------------------------------------------------------------------
  */
@@ -97,7 +97,6 @@ static const double norm_epsilon = 1e-5;
 static ksk_module *declare_layer(const marian_config *config, const stack_config *stack, bool cross)
 {
     ksk_module *layer = ksk_module_new(cross ? "MarianDecoderLayer" : "MarianEncoderLayer");
-    ksk_module_setting(layer, "activation", config->activation);
     ksk_module_child(layer, "self_attn", ksk_nn_attention(config->width, stack->heads));
     ksk_module_child(layer, "self_attn_layer_norm", ksk_nn_layer_norm(config->width, norm_epsilon));
     if (cross) {
@@ -105,8 +104,7 @@ static ksk_module *declare_layer(const marian_config *config, const stack_config
         ksk_module_child(layer, "encoder_attn_layer_norm",
                          ksk_nn_layer_norm(config->width, norm_epsilon));
     }
-    ksk_module_child(layer, "fc1", ksk_nn_linear(config->width, stack->ffn, true));
-    ksk_module_child(layer, "fc2", ksk_nn_linear(stack->ffn, config->width, true));
+    ksk_nn_feed_forward(layer, config->width, stack->ffn, config->activation);
     ksk_module_child(layer, "final_layer_norm", ksk_nn_layer_norm(config->width, norm_epsilon));
     return layer;
 }
@@ -168,12 +166,9 @@ static ksk_sym embed(const ksk_module *root, const char *side, ksk_sym ids, ksk_
 {
     const ksk_module *model = ksk_module_get(root, "model");
     const ksk_module *table = token_embedding(root, side);
-    ksk_error err = {0};
-    ksk_tensor *sinusoids =
-        ksk_nn_sinusoids((int64_t)ksk_module_number(model, "positions"),
-                         ksk_tensor_size(ksk_module_tensor(table, "weight"), 1), &err);
-    const ksk_sym position = ksk_rows(ksk_constant(ids.graph, sinusoids), positions);
-    ksk_tensor_release(sinusoids);
+    const ksk_sym position =
+        ksk_nn_positions(positions, (int64_t)ksk_module_number(model, "positions"),
+                         ksk_tensor_size(ksk_module_tensor(table, "weight"), 1));
     const float scale = (float)ksk_module_number(model, "scale");
     return ksk_drop(noise,
                     ksk_add(ksk_scale(ksk_nn_embedding_forward(table, ids), scale), position));
@@ -187,14 +182,6 @@ static ksk_sym residual(const ksk_module *layer, const char *norm, ksk_sym x, ks
                                      ksk_add(x, ksk_drop(noise, branch)));
 }
 
-static ksk_sym feed_forward(const ksk_module *layer, ksk_sym x)
-{
-    const ksk_activation kind = (ksk_activation)ksk_module_number(layer, "activation");
-    const ksk_sym inner =
-        ksk_activate(ksk_nn_linear_forward(ksk_module_get(layer, "fc1"), x), kind);
-    return ksk_nn_linear_forward(ksk_module_get(layer, "fc2"), inner);
-}
-
 static ksk_sym encode(const ksk_module *root, ksk_sym ids, ksk_sym positions,
                       const ksk_pattern *self, ksk_noise *noise)
 {
@@ -206,7 +193,7 @@ static ksk_sym encode(const ksk_module *root, ksk_sym ids, ksk_sym positions,
         const ksk_sym attended =
             ksk_nn_attention_self(ksk_module_get(layer, "self_attn"), x, self, "encoder");
         x = residual(layer, "self_attn_layer_norm", x, attended, noise);
-        x = residual(layer, "final_layer_norm", x, feed_forward(layer, x), noise);
+        x = residual(layer, "final_layer_norm", x, ksk_nn_feed_forward_forward(layer, x), noise);
     }
     return x;
 }
@@ -248,7 +235,8 @@ static ksk_sym decode(const ksk_module *root, const ksk_decoder_input *input)
             ksk_nn_attention_cross(ksk_module_get(layer, "encoder_attn"), x, input->memory,
                                    &input->cross, cache_name(name, "cross", i));
         x = residual(layer, "encoder_attn_layer_norm", x, source, input->noise);
-        x = residual(layer, "final_layer_norm", x, feed_forward(layer, x), input->noise);
+        x = residual(layer, "final_layer_norm", x, ksk_nn_feed_forward_forward(layer, x),
+                     input->noise);
     }
     return x;
 }

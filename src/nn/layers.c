@@ -1,4 +1,4 @@
-#include "nn/layers.h"
+#include "kaskad/nn.h"
 
 #include <math.h>
 #include <string.h>
@@ -77,6 +77,17 @@ ksk_tensor *ksk_nn_sinusoids(int64_t count, int64_t width, ksk_error *err)
     return table;
 }
 
+ksk_sym ksk_nn_positions(ksk_sym positions, int64_t count, int64_t width)
+{
+    ksk_error err = {0};
+    ksk_tensor *const table = ksk_nn_sinusoids(count, width, &err);
+    if (!table)
+        return ksk_graph_fail(positions.graph, err.status, "%s", err.message);
+    const ksk_sym rows = ksk_rows(ksk_constant(positions.graph, table), positions);
+    ksk_tensor_release(table);
+    return rows;
+}
+
 /* --- attention ----------------------------------------------------------------------------------
  */
 
@@ -148,6 +159,23 @@ void ksk_nn_attention_remember(const ksk_module *module, ksk_sym memory, ksk_sym
                            project(module, "k_proj", memory), slots);
     caches[1] = ksk_append(cache_of(memory.graph, cache, "v", "source slots", module),
                            project(module, "v_proj", memory), slots);
+}
+
+/* --- feed-forward -------------------------------------------------------------------------------
+ */
+
+void ksk_nn_feed_forward(ksk_module *module, int64_t width, int64_t inner,
+                         ksk_activation activation)
+{
+    ksk_module_setting(module, "activation", activation);
+    ksk_module_child(module, "fc1", ksk_nn_linear(width, inner, true));
+    ksk_module_child(module, "fc2", ksk_nn_linear(inner, width, true));
+}
+
+ksk_sym ksk_nn_feed_forward_forward(const ksk_module *module, ksk_sym x)
+{
+    const ksk_activation kind = (ksk_activation)ksk_module_number(module, "activation");
+    return project(module, "fc2", ksk_activate(project(module, "fc1", x), kind));
 }
 
 bool ksk_nn_activation(const char *name, ksk_activation *kind)
