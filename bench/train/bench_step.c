@@ -155,8 +155,8 @@ static ksk_trainer *new_trainer(const char *directory, int threads, int *vocabul
                                       .max_source = positions,
                                       .max_target = positions};
     const ksk_step_options options = {.dropout = 0.1F,
-                                      .label_smoothing = 0.1F,
-                                      .optimiser = ksk_optimiser_defaults(KSK_ADAM),
+                                      .objective.label_smoothing = 0.1F,
+                                      .optimiser = ksk_optimiser_defaults(&ksk_adam),
                                       .threads = threads};
     ksk_trainer *trainer = module ? ksk_trainer_new(type, module, &rules, &options, &err) : NULL;
     if (!trainer)

@@ -174,12 +174,19 @@ typedef struct ksk_metric_result {
     double precisions[4]; /* BLEU */
     double brevity_penalty;
     int64_t hypothesis_length, reference_length;
-    char signature[200]; /* as sacreBLEU writes it */
+    char signature[200]; /* as sacreBLEU writes it, for BLEU and chrF */
 } ksk_metric_result;
 
-/* Corpus BLEU (Papineni et al. 2002) and chrF (Popović 2015), equal to sacreBLEU's.
- * references[r][i] is the r-th reference of line i. `options` may be NULL. Errors: BAD_ARGUMENT,
- * OUT_OF_MEMORY. */
+/* Scores a text by the metric of that name: "bleu" (corpus BLEU, Papineni et al. 2002) and "chrf"
+ * (Popović 2015), equal to sacreBLEU's, or one that a plugin brings. references[r][i] is the r-th
+ * reference of line i. `options` may be NULL. Errors: BAD_ARGUMENT (an unknown metric is named,
+ * with those that are known), OUT_OF_MEMORY. */
+KSK_API bool ksk_metric_measure(const char *metric, int count, const char *const *hypotheses,
+                                int reference_count, const char *const *const *references,
+                                const ksk_metric_options *options, ksk_metric_result *result,
+                                ksk_error *err);
+
+/* The same by "bleu" and by "chrf". */
 KSK_API bool ksk_metric_bleu(int count, const char *const *hypotheses, int reference_count,
                              const char *const *const *references,
                              const ksk_metric_options *options, ksk_metric_result *result,
@@ -189,10 +196,8 @@ KSK_API bool ksk_metric_chrf(int count, const char *const *hypotheses, int refer
                              const ksk_metric_options *options, ksk_metric_result *result,
                              ksk_error *err);
 
-typedef enum ksk_metric { KSK_METRIC_BLEU, KSK_METRIC_CHRF } ksk_metric;
-
 typedef struct ksk_compare_options {
-    ksk_metric metric;                 /* KSK_METRIC_BLEU */
+    const char *metric;                /* "bleu" */
     const ksk_metric_options *scoring; /* NULL: the defaults */
     int resamples;                     /* 1000; 40 to 1,000,000 */
     uint64_t seed;                     /* 0 */

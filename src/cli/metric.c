@@ -5,7 +5,7 @@
 #include "cli/cli.h"
 #include "cli/json.h"
 #include "cli/lines.h"
-#include "kaskad/kaskad.h"
+#include "kaskad/extend.h"
 
 typedef struct settings {
     ksk_texts references;
@@ -13,8 +13,9 @@ typedef struct settings {
     int tokenizer, smoothing;
     bool sentence, json;
     int width;
+    const char *metric_name; /* as ksk_metric_find knows it */
     bool is_bleu;
-    char name[16];
+    char name[60];
     const char *baseline;
     int resamples;
     uint64_t seed;
@@ -53,11 +54,13 @@ static bool parse(int argc, char **argv, settings *s, int *status)
     if (!ksk_options_parse(&ksk_command_metric, options, argc, argv, &rest, status))
         return false;
     *status = KSK_EXIT_USAGE;
-    if (rest.count == 0 || (strcmp(rest.at[0], "bleu") != 0 && strcmp(rest.at[0], "chrf") != 0)) {
-        ksk_complain("the metric is bleu or chrf, not '%s'", rest.count ? rest.at[0] : "");
+    if (rest.count == 0 || !ksk_metric_find(rest.at[0])) {
+        ksk_complain("there is no metric '%s'; `kaskad plugin list` shows those that there are",
+                     rest.count ? rest.at[0] : "");
         return false;
     }
-    s->is_bleu = !strcmp(rest.at[0], "bleu");
+    s->metric_name = rest.at[0];
+    s->is_bleu = !strcmp(s->metric_name, "bleu");
     if (s->baseline && s->sentence) {
         ksk_complain("--baseline compares whole texts; it does not go with --sentence");
         return false;
@@ -158,8 +161,8 @@ static bool measure(const settings *s, const texts *t, int first, int count,
         references[r] = (const char *const *)t->references[r] + first;
     const char *const *hypotheses = (const char *const *)t->hypotheses + first;
     ksk_error err = {0};
-    const bool ok = (s->is_bleu ? ksk_metric_bleu : ksk_metric_chrf)(
-        count, hypotheses, s->references.count, references, &s->metric, result, &err);
+    const bool ok = ksk_metric_measure(s->metric_name, count, hypotheses, s->references.count,
+                                       references, &s->metric, result, &err);
     if (!ok)
         ksk_complain("%s", err.message);
     return ok;
@@ -239,7 +242,7 @@ static void print_comparison_json(const settings *s, const ksk_metric_result *si
 
 static bool compare(const settings *s, const texts *t)
 {
-    const ksk_compare_options options = {.metric = s->is_bleu ? KSK_METRIC_BLEU : KSK_METRIC_CHRF,
+    const ksk_compare_options options = {.metric = s->metric_name,
                                          .scoring = &s->metric,
                                          .resamples = s->resamples,
                                          .seed = s->seed};
@@ -259,16 +262,25 @@ static bool compare(const settings *s, const texts *t)
     return true;
 }
 
+/* As sacreBLEU heads its scores; a plugin's are headed by the metric's own name. */
+static void name_score(settings *s)
+{
+    if (s->is_bleu)
+        snprintf(s->name, sizeof s->name, "BLEU");
+    else if (!strcmp(s->metric_name, "chrf"))
+        snprintf(s->name, sizeof s->name, "chrF%d%.*s", s->metric.beta, s->metric.word_order,
+                 "++++");
+    else
+        snprintf(s->name, sizeof s->name, "%s", s->metric_name);
+}
+
 static int run(int argc, char **argv)
 {
     settings s = {.metric = ksk_metric_defaults(), .width = 2, .resamples = 1000};
     int status;
     if (!parse(argc, argv, &s, &status))
         return status;
-    if (s.is_bleu)
-        snprintf(s.name, sizeof s.name, "BLEU");
-    else
-        snprintf(s.name, sizeof s.name, "chrF%d%.*s", s.metric.beta, s.metric.word_order, "++++");
+    name_score(&s);
     texts t = {0};
     bool ok = read_texts(&s, &t) && (s.baseline ? compare : print_scores)(&s, &t);
     ok = ksk_flush_output() && ok;
@@ -281,9 +293,11 @@ static int run(int argc, char **argv)
 
 const ksk_command ksk_command_metric = {
     .name = "metric",
-    .arguments = "bleu|chrf -r REF... < HYP",
+    .arguments = "bleu|chrf|NAME -r REF... < HYP",
     .summary = "BLEU or chrF of a text against its references",
-    .details = "Equal to sacreBLEU 2.6.0 to the printed digit, with its signature.",
+    .details =
+        "Equal to sacreBLEU 2.6.0 to the printed digit, with its signature. NAME is a plugin's\n"
+        "metric (`kaskad plugin list`).",
     .example =
         "  kaskad translate -m models/tatoeba-deu-eng < test.de | kaskad metric bleu -r test.en",
     .run = run,

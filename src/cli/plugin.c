@@ -38,25 +38,15 @@ bool ksk_load_user_dir(const char *directory)
 /* --- list --------------------------------------------------------------------------------------
  */
 
-static void print_row(const char *kind, const char *name, const ksk_plugin *from,
-                      const char *citation)
+static void print_plugin(const ksk_plugin *plugin)
 {
-    printf("%-10s %-16s %s", kind, name, from->name);
-    if (citation)
-        printf("%*s %s", 12 - (int)strlen(from->name), "", citation);
-    putchar('\n');
-}
-
-static void print_plugin(const ksk_plugin *p)
-{
-    for (int i = 0; p->models && p->models[i]; i++)
-        print_row("model", p->models[i]->name, p, p->models[i]->citation);
-    for (int i = 0; p->decoders && p->decoders[i]; i++)
-        print_row("decoder", p->decoders[i]->name, p, p->decoders[i]->citation);
-    for (int i = 0; p->processors && p->processors[i]; i++)
-        print_row("processor", p->processors[i]->name, p, p->processors[i]->citation);
-    for (int i = 0; p->operations && p->operations[i]; i++)
-        print_row("operation", p->operations[i]->name, p, NULL);
+    ksk_item item;
+    for (int i = 0; ksk_plugin_item(plugin, i, &item); i++) {
+        printf("%-10s %-16s %s", item.kind, item.name, plugin->name);
+        if (item.citation)
+            printf("%*s %s", 12 - (int)strlen(plugin->name), "", item.citation);
+        putchar('\n');
+    }
 }
 
 static int list(int argc, char **argv)
@@ -89,9 +79,10 @@ enum { PARTS = sizeof parts / sizeof *parts };
 
 static int explain(FILE *out)
 {
-    fputs("usage: kaskad plugin list|build|new ...\n\nPlugins: decoders, processors, operations "
-          "and models in files of your own\n\n",
-          out);
+    fputs(
+        "usage: kaskad plugin list|build|new ...\n\nPlugins: models, decoders, losses, metrics and "
+        "more in files of your own\n\n",
+        out);
     for (int i = 0; i < PARTS; i++)
         fprintf(out, "  %-14s%s\n", parts[i]->name, parts[i]->summary);
     fputs("\n`kaskad plugin list --help` and so on explain them. docs/plugins.md is the guide.\n\n"

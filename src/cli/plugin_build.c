@@ -67,14 +67,9 @@ static bool starts_with(const char *text, const char *start)
 static void describe(const char *path, const ksk_plugin *p)
 {
     printf("%s: plugin %s", path, p->name);
-    for (int i = 0; p->models && p->models[i]; i++)
-        printf(", model %s", p->models[i]->name);
-    for (int i = 0; p->decoders && p->decoders[i]; i++)
-        printf(", decoder %s", p->decoders[i]->name);
-    for (int i = 0; p->processors && p->processors[i]; i++)
-        printf(", processor %s", p->processors[i]->name);
-    for (int i = 0; p->operations && p->operations[i]; i++)
-        printf(", operation %s", p->operations[i]->name);
+    ksk_item item;
+    for (int i = 0; ksk_plugin_item(p, i, &item); i++)
+        printf(", %s %s", item.kind, item.name);
     putchar('\n');
 }
 

@@ -10,8 +10,9 @@
 
 enum { LONGEST_LINE = 512, LONGEST_PATH = 4096 };
 
-static const char kinds[] = "decoder|processor|operation";
-static const char *const kind_names[] = {"decoder", "processor", "operation"};
+static const char kinds[] = "decoder|loss|metric|processor|optimiser|operation";
+static const char *const kind_names[] = {"decoder",   "loss",      "metric",
+                                         "processor", "optimiser", "operation"};
 
 static bool good_name(const char *name)
 {
@@ -102,7 +103,7 @@ static int run(int argc, char **argv)
 
 const ksk_command ksk_command_plugin_new = {
     .name = "plugin new",
-    .arguments = "NAME --kind decoder|processor|operation",
+    .arguments = "NAME --kind KIND",
     .summary = "Write NAME.c, a small plugin that works, and test_NAME.c",
     .details = "Both are written to the current directory; `kaskad plugin build .` compiles them,\n"
                "and ./test_NAME NAME.so tests the plugin.",

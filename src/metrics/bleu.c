@@ -78,11 +78,11 @@ static int64_t closer(int64_t wanted, int64_t a, int64_t b)
     return to_a < to_b || (to_a == to_b && a < b) ? a : b;
 }
 
-/* Adds one line with its references to the statistics. */
-static bool add_segment(ksk_segment *segment, int line, const char *hypothesis, int reference_count,
-                        const char *const *const *references, const ksk_metric_options *options,
-                        statistics *sums)
+static bool add(void *space, const char *hypothesis, int reference_count,
+                const char *const *references, const ksk_metric_options *options, int64_t *numbers)
 {
+    ksk_segment *const segment = space;
+    statistics *const sums = (statistics *)numbers;
     ksk_trie_reset(&segment->words);
     ksk_trie_reset(&segment->grams);
     ksk_ngram_counts_clear(&segment->counts);
@@ -91,7 +91,7 @@ static bool add_segment(ksk_segment *segment, int line, const char *hypothesis, 
     const int64_t length = words_of(&segment->hypothesis);
     int64_t closest = -1;
     for (int r = 0; r < reference_count; r++) {
-        if (!read_line(segment, references[r][line], options, &segment->reference) ||
+        if (!read_line(segment, references[r], options, &segment->reference) ||
             !ksk_ngram_counts_reserve(&segment->counts, segment->grams.count))
             return false;
         const int64_t reference = words_of(&segment->reference);
@@ -107,14 +107,6 @@ static bool add_segment(ksk_segment *segment, int line, const char *hypothesis, 
     sums->hypothesis_length += length;
     sums->reference_length += closest;
     return true;
-}
-
-static bool add_line(ksk_segment *segment, int line, const char *hypothesis, int reference_count,
-                     const char *const *const *references, const ksk_metric_options *options,
-                     int64_t *sums)
-{
-    return add_segment(segment, line, hypothesis, reference_count, references, options,
-                       (statistics *)sums);
 }
 
 static double brevity_penalty(int64_t hypothesis, int64_t reference)
@@ -179,41 +171,28 @@ static bool check_options(const ksk_metric_options *options, ksk_error *err)
     return true;
 }
 
-static double score(const int64_t *sums, const ksk_metric_options *options)
+static void score(const int64_t *sums, const ksk_metric_options *options, ksk_metric_result *result)
 {
-    ksk_metric_result result = {0};
     finish((const statistics *)sums, (smoothing)find_name(smoothing_names, 4, options->smoothing),
-           options->effective_order, &result);
-    return result.score;
+           options->effective_order, result);
 }
 
-const ksk_metric_rules ksk_bleu_rules = {sizeof(statistics) / sizeof(int64_t), check_options,
-                                         add_line, score};
-
-bool ksk_metric_bleu(int count, const char *const *hypotheses, int reference_count,
-                     const char *const *const *references, const ksk_metric_options *options,
-                     ksk_metric_result *result, ksk_error *err)
+static void sign(const ksk_metric_options *o, int reference_count, char *text, size_t size)
 {
-    const ksk_metric_options defaults = ksk_metric_defaults();
-    const ksk_metric_options *o = options ? options : &defaults;
-
-    *result = (ksk_metric_result){0};
-    if (!ksk_metric_check(count, hypotheses, reference_count, references, err) ||
-        !check_options(o, err))
-        return false;
-    const int smooth = find_name(smoothing_names, 4, o->smoothing);
-    statistics sums = {0};
-    ksk_segment segment = {0};
-    bool ok = true;
-    for (int i = 0; ok && i < count; i++)
-        ok = add_segment(&segment, i, hypotheses[i], reference_count, references, o, &sums);
-    ksk_segment_free(&segment);
-    if (!ok)
-        return ksk_fail_memory(err);
-    finish(&sums, (smoothing)smooth, o->effective_order, result);
-    snprintf(result->signature, sizeof result->signature,
-             "nrefs:%d|case:%s|eff:%s|tok:%s|smooth:%s|version:" KSK_SACREBLEU, reference_count,
-             o->lowercase ? "lc" : "mixed", o->effective_order ? "yes" : "no", o->tokenizer,
-             smoothing_signatures[smooth]);
-    return true;
+    snprintf(text, size, "nrefs:%d|case:%s|eff:%s|tok:%s|smooth:%s|version:" KSK_SACREBLEU,
+             reference_count, o->lowercase ? "lc" : "mixed", o->effective_order ? "yes" : "no",
+             o->tokenizer, smoothing_signatures[find_name(smoothing_names, 4, o->smoothing)]);
 }
+
+const ksk_metric ksk_bleu = {
+    .name = "bleu",
+    .citation = "Papineni et al. 2002, BLEU: a Method for Automatic Evaluation of Machine "
+                "Translation",
+    .numbers = sizeof(statistics) / sizeof(int64_t),
+    .check = check_options,
+    .open = ksk_segment_open,
+    .close = ksk_segment_close,
+    .add = add,
+    .score = score,
+    .sign = sign,
+};

@@ -17,12 +17,13 @@ enum { least_resamples = 40, most_resamples = 1000000 };
 
 ksk_compare_options ksk_compare_defaults(void)
 {
-    return (ksk_compare_options){.metric = KSK_METRIC_BLEU, .resamples = 1000};
+    return (ksk_compare_options){.metric = "bleu", .resamples = 1000};
 }
 
 /* What the functions below share. The scores of resamples are [resamples]. */
 typedef struct comparison {
-    const ksk_metric_rules *rules;
+    const ksk_metric *metric;
+    size_t numbers; /* of a line */
     const ksk_metric_options *scoring;
     int count, resamples;
     ksk_key key;
@@ -39,29 +40,26 @@ typedef struct comparison {
 static bool add_lines(const comparison *c, int side, const char *const *hypotheses,
                       int reference_count, const char *const *const *references)
 {
-    ksk_segment segment = {0};
-    bool ok = true;
-    for (int i = 0; ok && i < c->count; i++)
-        ok = c->rules->add(&segment, i, hypotheses[i], reference_count, references, c->scoring,
-                           c->lines[side] + (size_t)i * c->rules->numbers);
-    ksk_segment_free(&segment);
-    return ok;
+    return ksk_metric_add_lines(c->metric, c->count, hypotheses, reference_count, references,
+                                c->scoring, c->lines[side], c->numbers);
 }
 
 static void add_numbers(const comparison *c, int side, size_t line)
 {
-    const int64_t *const numbers = c->lines[side] + line * c->rules->numbers;
-    for (size_t n = 0; n < c->rules->numbers; n++)
+    const int64_t *const numbers = c->lines[side] + line * c->numbers;
+    for (size_t n = 0; n < c->numbers; n++)
         c->sums[n] += numbers[n];
 }
 
 /* The score of the lines that were drawn; of all of them, once each, when `drawn` is NULL. */
 static double score_lines(const comparison *c, int side, const uint32_t *drawn)
 {
-    memset(c->sums, 0, c->rules->numbers * sizeof *c->sums);
+    memset(c->sums, 0, c->numbers * sizeof *c->sums);
     for (int i = 0; i < c->count; i++)
         add_numbers(c, side, drawn ? drawn[i] : (size_t)i);
-    return c->rules->score(c->sums, c->scoring);
+    ksk_metric_result result = {0};
+    c->metric->score(c->sums, c->scoring, &result);
+    return result.score;
 }
 
 /* --- resampling --------------------------------------------------------------------------------
@@ -146,10 +144,10 @@ static bool make_room(comparison *c)
 {
     const size_t count = (size_t)c->count, resamples = (size_t)c->resamples;
     for (int side = 0; side < 2; side++) {
-        c->lines[side] = ksk_calloc(count * c->rules->numbers, sizeof *c->lines[side]);
+        c->lines[side] = ksk_calloc(count * c->numbers, sizeof *c->lines[side]);
         c->scores[side] = ksk_calloc(resamples, sizeof *c->scores[side]);
     }
-    c->sums = ksk_calloc(c->rules->numbers, sizeof *c->sums);
+    c->sums = ksk_calloc(c->numbers, sizeof *c->sums);
     c->drawn = ksk_calloc(count + 3, sizeof *c->drawn);
     c->difference = ksk_calloc(resamples, sizeof *c->difference);
     return c->lines[0] && c->lines[1] && c->scores[0] && c->scores[1] && c->sums && c->drawn &&
@@ -174,15 +172,19 @@ bool ksk_metric_compare(int count, const char *const *hypotheses, const char *co
     const ksk_compare_options defaults = ksk_compare_defaults();
     const ksk_metric_options scoring = ksk_metric_defaults();
     const ksk_compare_options *o = options ? options : &defaults;
-    comparison c = {.rules = o->metric == KSK_METRIC_BLEU ? &ksk_bleu_rules : &ksk_chrf_rules,
+    const ksk_metric *const metric = ksk_metric_get(o->metric ? o->metric : "bleu", err);
+    *result = (ksk_comparison){.p_value = 1};
+    if (!metric)
+        return false;
+    comparison c = {.metric = metric,
+                    .numbers = (size_t)metric->numbers,
                     .scoring = o->scoring ? o->scoring : &scoring,
                     .count = count,
                     .resamples = o->resamples,
                     .key = ksk_key_from_seed(o->seed)};
-    *result = (ksk_comparison){.p_value = 1};
     if (!ksk_metric_check(count, hypotheses, reference_count, references, err) ||
         !ksk_metric_check(count, baseline, reference_count, references, err) ||
-        !c.rules->check(c.scoring, err))
+        (metric->check && !metric->check(c.scoring, err)))
         return false;
     if (o->resamples < least_resamples || o->resamples > most_resamples)
         return ksk_fail(err, KSK_BAD_ARGUMENT, "resamples is %d; %d to %d can be made",

@@ -116,11 +116,12 @@ static void compare(ksk_segment *segment, int orders, statistics *line)
     }
 }
 
-/* Adds one line, against the reference that suits it best, to the statistics. */
-static bool add_segment(ksk_segment *segment, int line, const char *hypothesis, int reference_count,
-                        const char *const *const *references, const ksk_metric_options *options,
-                        statistics *sums)
+/* A line counts against the reference that suits it best. */
+static bool add(void *space, const char *hypothesis, int reference_count,
+                const char *const *references, const ksk_metric_options *options, int64_t *numbers)
 {
+    ksk_segment *const segment = space;
+    statistics *const sums = (statistics *)numbers;
     const int orders = options->character_order + options->word_order;
     statistics best = {0};
     double best_score = -1;
@@ -131,13 +132,13 @@ static bool add_segment(ksk_segment *segment, int line, const char *hypothesis, 
     for (int r = 0; r < reference_count; r++) {
         statistics with = {0};
         ksk_ngram_counts_clear(&segment->counts);
-        if (!read_line(segment, references[r][line], options, &segment->reference) ||
+        if (!read_line(segment, references[r], options, &segment->reference) ||
             !ksk_ngram_counts_reserve(&segment->counts, segment->grams.count))
             return false;
         compare(segment, orders, &with);
-        const double score = f_score(&with, orders, options->beta);
-        if (score > best_score) {
-            best_score = score;
+        const double f = f_score(&with, orders, options->beta);
+        if (f > best_score) {
+            best_score = f;
             best = with;
         }
     }
@@ -147,20 +148,6 @@ static bool add_segment(ksk_segment *segment, int line, const char *hypothesis, 
         sums->matches[n] += best.matches[n];
     }
     return true;
-}
-
-static bool add_line(ksk_segment *segment, int line, const char *hypothesis, int reference_count,
-                     const char *const *const *references, const ksk_metric_options *options,
-                     int64_t *sums)
-{
-    return add_segment(segment, line, hypothesis, reference_count, references, options,
-                       (statistics *)sums);
-}
-
-static double score(const int64_t *sums, const ksk_metric_options *options)
-{
-    return f_score((const statistics *)sums, options->character_order + options->word_order,
-                   options->beta);
 }
 
 static bool check_options(const ksk_metric_options *options, ksk_error *err)
@@ -176,33 +163,30 @@ static bool check_options(const ksk_metric_options *options, ksk_error *err)
     return true;
 }
 
-const ksk_metric_rules ksk_chrf_rules = {sizeof(statistics) / sizeof(int64_t), check_options,
-                                         add_line, score};
-
-bool ksk_metric_chrf(int count, const char *const *hypotheses, int reference_count,
-                     const char *const *const *references, const ksk_metric_options *options,
-                     ksk_metric_result *result, ksk_error *err)
+static void score(const int64_t *numbers, const ksk_metric_options *options,
+                  ksk_metric_result *result)
 {
-    const ksk_metric_options defaults = ksk_metric_defaults();
-    const ksk_metric_options *o = options ? options : &defaults;
-
-    *result = (ksk_metric_result){.brevity_penalty = 1};
-    if (!ksk_metric_check(count, hypotheses, reference_count, references, err) ||
-        !check_options(o, err))
-        return false;
-    statistics sums = {0};
-    ksk_segment segment = {0};
-    bool ok = true;
-    for (int i = 0; ok && i < count; i++)
-        ok = add_segment(&segment, i, hypotheses[i], reference_count, references, o, &sums);
-    ksk_segment_free(&segment);
-    if (!ok)
-        return ksk_fail_memory(err);
-    result->score = f_score(&sums, o->character_order + o->word_order, o->beta);
-    result->hypothesis_length = sums.hypothesis[0];
-    result->reference_length = sums.reference[0];
-    snprintf(result->signature, sizeof result->signature,
-             "nrefs:%d|case:%s|eff:yes|nc:%d|nw:%d|space:no|version:" KSK_SACREBLEU,
-             reference_count, o->lowercase ? "lc" : "mixed", o->character_order, o->word_order);
-    return true;
+    const statistics *const sums = (const statistics *)numbers;
+    result->score = f_score(sums, options->character_order + options->word_order, options->beta);
+    result->brevity_penalty = 1;
+    result->hypothesis_length = sums->hypothesis[0];
+    result->reference_length = sums->reference[0];
 }
+
+static void sign(const ksk_metric_options *o, int reference_count, char *text, size_t size)
+{
+    snprintf(text, size, "nrefs:%d|case:%s|eff:yes|nc:%d|nw:%d|space:no|version:" KSK_SACREBLEU,
+             reference_count, o->lowercase ? "lc" : "mixed", o->character_order, o->word_order);
+}
+
+const ksk_metric ksk_chrf = {
+    .name = "chrf",
+    .citation = "Popović 2015, chrF: character n-gram F-score for automatic MT evaluation",
+    .numbers = sizeof(statistics) / sizeof(int64_t),
+    .check = check_options,
+    .open = ksk_segment_open,
+    .close = ksk_segment_close,
+    .add = add,
+    .score = score,
+    .sign = sign,
+};

@@ -2,7 +2,7 @@
 #ifndef KSK_METRICS_METRIC_H
 #define KSK_METRICS_METRIC_H
 
-#include "kaskad/kaskad.h"
+#include "kaskad/extend.h"
 #include "metrics/ngrams.h"
 
 /* The release of sacreBLEU whose results and signatures are reproduced. */
@@ -17,24 +17,22 @@ typedef struct ksk_segment {
     ksk_codepoints text, symbols;
     ksk_ngrams hypothesis, reference;
     ksk_ngram_counts counts;
-} ksk_segment; /* zero it first */
+} ksk_segment;
 
-void ksk_segment_free(ksk_segment *segment);
+/* Space for segments, as ksk_metric's open and close have it. */
+void *ksk_segment_open(void);
+void ksk_segment_close(void *segment);
 
-/* A metric as sums over lines: what a resample of them needs. */
-typedef struct ksk_metric_rules {
-    size_t numbers; /* that a line adds to */
+extern const ksk_metric ksk_bleu, ksk_chrf;
+extern const ksk_metric *const ksk_built_in_metrics[]; /* ends with NULL */
 
-    bool (*check)(const ksk_metric_options *options, ksk_error *err);
+/* The metric of that name; NULL with BAD_ARGUMENT, which lists those that are known. */
+const ksk_metric *ksk_metric_get(const char *name, ksk_error *err);
 
-    /* Adds the line to sums [numbers]; false when memory runs out. */
-    bool (*add)(ksk_segment *segment, int line, const char *hypothesis, int reference_count,
-                const char *const *const *references, const ksk_metric_options *options,
-                int64_t *sums);
-
-    double (*score)(const int64_t *sums, const ksk_metric_options *options);
-} ksk_metric_rules;
-
-extern const ksk_metric_rules ksk_bleu_rules, ksk_chrf_rules;
+/* Adds line i's statistics to sums + i · step: step 0 sums them all up. False when memory runs out.
+ */
+bool ksk_metric_add_lines(const ksk_metric *metric, int count, const char *const *hypotheses,
+                          int reference_count, const char *const *const *references,
+                          const ksk_metric_options *options, int64_t *sums, size_t step);
 
 #endif

@@ -8,7 +8,10 @@
 #include "decode/decoders.h"
 #include "graph/ops/ops.h"
 #include "kaskad/extend.h"
+#include "metrics/metric.h"
 #include "models/models.h"
+#include "train/losses.h"
+#include "train/optimiser.h"
 
 enum { MOST_PLUGINS = 256 };
 
@@ -18,6 +21,9 @@ static const ksk_plugin built_in = {
     .decoders = ksk_built_in_decoders,
     .models = ksk_built_in_models,
     .operations = ksk_built_in_operations,
+    .losses = ksk_built_in_losses,
+    .optimisers = ksk_built_in_optimisers,
+    .metrics = ksk_built_in_metrics,
 };
 
 static const ksk_plugin *plugins[MOST_PLUGINS] = {&built_in};
@@ -29,33 +35,70 @@ const ksk_plugin *ksk_plugin_at(int index)
     return index < 0 || index >= atomic_load(&plugin_count) ? NULL : plugins[index];
 }
 
-/* --- one view of the four kinds --- */
+/* --- one view of all kinds ----------------------------------------------------------------------
+ */
 
-/* What all kinds of items begin with. */
+/* What all kinds of items begin with; operations have no citation. */
 typedef struct named {
-    const char *name;
+    const char *name, *citation;
 } named;
 
-_Static_assert(offsetof(ksk_decoder, name) == 0 && offsetof(ksk_model_type, name) == 0 &&
-                   offsetof(ksk_op, name) == 0 && offsetof(ksk_processor_type, name) == 0,
+#define BEGINS_AS_NAMED(type)                                                                      \
+    (offsetof(type, name) == offsetof(named, name) &&                                              \
+     offsetof(type, citation) == offsetof(named, citation))
+_Static_assert(BEGINS_AS_NAMED(ksk_decoder) && BEGINS_AS_NAMED(ksk_model_type) &&
+                   BEGINS_AS_NAMED(ksk_processor_type) && BEGINS_AS_NAMED(ksk_loss) &&
+                   BEGINS_AS_NAMED(ksk_optimiser_type) && BEGINS_AS_NAMED(ksk_metric) &&
+                   offsetof(ksk_op, name) == offsetof(named, name),
                "an item begins with its name");
 
-typedef enum kind { DECODERS, MODELS, OPERATIONS, PROCESSORS, KINDS } kind;
+/* In the order of lists. */
+typedef enum kind {
+    MODELS,
+    DECODERS,
+    PROCESSORS,
+    LOSSES,
+    OPTIMISERS,
+    METRICS,
+    OPERATIONS,
+    KINDS
+} kind;
 
-static const char *const kind_names[KINDS] = {"decoder", "model", "operation", "processor"};
+static const char *const kind_names[KINDS] = {"model",     "decoder", "processor", "loss",
+                                              "optimiser", "metric",  "operation"};
 
 static const void *item_of(const ksk_plugin *p, kind k, int i)
 {
     switch (k) {
-    case DECODERS:
-        return p->decoders ? p->decoders[i] : NULL;
     case MODELS:
         return p->models ? p->models[i] : NULL;
-    case OPERATIONS:
-        return p->operations ? p->operations[i] : NULL;
-    default:
+    case DECODERS:
+        return p->decoders ? p->decoders[i] : NULL;
+    case PROCESSORS:
         return p->processors ? p->processors[i] : NULL;
+    case LOSSES:
+        return p->losses ? p->losses[i] : NULL;
+    case OPTIMISERS:
+        return p->optimisers ? p->optimisers[i] : NULL;
+    case METRICS:
+        return p->metrics ? p->metrics[i] : NULL;
+    default:
+        return p->operations ? p->operations[i] : NULL;
     }
+}
+
+bool ksk_plugin_item(const ksk_plugin *plugin, int index, ksk_item *item)
+{
+    for (kind k = 0; index >= 0 && k < KINDS; k++) {
+        const named *found;
+        for (int i = 0; (found = item_of(plugin, k, i)); i++)
+            if (index-- == 0) {
+                *item = (ksk_item){kind_names[k], found->name,
+                                   k == OPERATIONS ? NULL : found->citation};
+                return true;
+            }
+    }
+    return false;
 }
 
 static const void *at(kind k, int index)
@@ -133,6 +176,36 @@ const ksk_processor_type *ksk_processor_find(const char *name)
     return find(PROCESSORS, name, NULL);
 }
 
+const ksk_loss *ksk_loss_at(int index)
+{
+    return at(LOSSES, index);
+}
+
+const ksk_loss *ksk_loss_find(const char *name)
+{
+    return find(LOSSES, name, NULL);
+}
+
+const ksk_optimiser_type *ksk_optimiser_at(int index)
+{
+    return at(OPTIMISERS, index);
+}
+
+const ksk_optimiser_type *ksk_optimiser_find(const char *name)
+{
+    return find(OPTIMISERS, name, NULL);
+}
+
+const ksk_metric *ksk_metric_at(int index)
+{
+    return at(METRICS, index);
+}
+
+const ksk_metric *ksk_metric_find(const char *name)
+{
+    return find(METRICS, name, NULL);
+}
+
 /* --- registering --- */
 
 static bool good_name(const char *name)
@@ -145,25 +218,51 @@ static bool good_name(const char *name)
     return true;
 }
 
+static const char *missing_in_metric(const ksk_metric *metric)
+{
+    return metric->numbers < 1              ? "numbers"
+           : !metric->add                   ? "add"
+           : !metric->score                 ? "score"
+           : metric->open && !metric->close ? "close"
+           : !metric->open && metric->close ? "open"
+                                            : NULL;
+}
+
+static const char *missing_in_optimiser(const ksk_optimiser_type *optimiser)
+{
+    const bool counts = optimiser->moments >= 0 && optimiser->moments <= 2;
+    return !optimiser->update ? "update" : !counts ? "moments" : NULL;
+}
+
+static const char *missing_in_processor(const ksk_processor_type *processor)
+{
+    return !processor->open      ? "open"
+           : !processor->process ? "process"
+           : !processor->close   ? "close"
+                                 : NULL;
+}
+
 /* What an item of that kind cannot do without, when it lacks it; NULL when it is whole. */
 static const char *missing_part(kind k, const void *item)
 {
     const ksk_decoder *const decoder = item;
     const ksk_model_type *const model = item;
     const ksk_op *const op = item;
-    const ksk_processor_type *const processor = item;
     switch (k) {
-    case DECODERS:
-        return decoder->decode || decoder->decode_markov ? NULL : "decode";
     case MODELS:
         return !model->declare ? "declare" : !model->seq2seq ? "seq2seq" : NULL;
-    case OPERATIONS:
-        return !op->shape ? "shape" : !op->reference ? "reference" : NULL;
+    case DECODERS:
+        return decoder->decode || decoder->decode_markov ? NULL : "decode";
+    case PROCESSORS:
+        return missing_in_processor(item);
+    case LOSSES:
+        return ((const ksk_loss *)item)->trace ? NULL : "trace";
+    case OPTIMISERS:
+        return missing_in_optimiser(item);
+    case METRICS:
+        return missing_in_metric(item);
     default:
-        return !processor->open      ? "open"
-               : !processor->process ? "process"
-               : !processor->close   ? "close"
-                                     : NULL;
+        return !op->shape ? "shape" : !op->reference ? "reference" : NULL;
     }
 }
 
@@ -177,8 +276,8 @@ static bool check_item(const ksk_plugin *plugin, kind k, int i, ksk_error *err)
                         kind_names[k], i + 1);
     const char *const missing = missing_part(k, item);
     if (missing)
-        return ksk_fail(err, KSK_BAD_ARGUMENT, "%s '%s' lacks its function or table `%s`",
-                        kind_names[k], item->name, missing);
+        return ksk_fail(err, KSK_BAD_ARGUMENT, "%s '%s' lacks its `%s`", kind_names[k], item->name,
+                        missing);
     if (find(k, item->name, &owner))
         return ksk_fail(err, KSK_BAD_ARGUMENT, "%s '%s' is already there, from %s", kind_names[k],
                         item->name, owner->name);

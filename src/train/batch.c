@@ -4,6 +4,7 @@
 
 #include "kaskad/memory.h"
 #include "scorer/blocks.h"
+#include "train/losses.h"
 
 /* --- tracing ------------------------------------------------------------------------------------
  */
@@ -18,24 +19,61 @@ static ksk_sym spans_input(ksk_graph *graph, const char *name, const char *rows)
     return ksk_input(graph, name, KSK_I32, ksk_shape2(ksk_named(graph, rows), ksk_fixed(2)));
 }
 
+/* What passes over the batch share. */
+typedef struct passes {
+    const ksk_model_type *type;
+    const ksk_module *module;
+    ksk_sym source, source_positions;
+    ksk_pattern full;
+    ksk_decoder_input decoder;
+    ksk_noise noise; /* counts on from pass to pass */
+} passes;
+
+static ksk_sym trace_logits(ksk_loss_input *input)
+{
+    passes *const p = input->context;
+    const ksk_seq2seq *const parts = p->type->seq2seq;
+    ksk_decoder_input decoder = p->decoder;
+    decoder.noise = p->noise.rate > 0 ? &p->noise : NULL;
+    decoder.memory =
+        parts->encode(p->module, p->source, p->source_positions, &p->full, decoder.noise);
+    return parts->project(p->module, parts->decode(p->module, &decoder));
+}
+
+static ksk_sym trace_loss(const ksk_loss *loss, ksk_loss_input *input, ksk_graph *graph)
+{
+    const ksk_sym sum = loss->trace(input);
+    const ksk_shape shape = ksk_sym_shape(sum);
+    if (ksk_graph_error(graph) ||
+        (ksk_sym_dtype(sum) == KSK_F32 && shape.rank == 1 && shape.size[0].fixed == 1))
+        return sum;
+    return ksk_graph_fail(graph, KSK_BAD_ARGUMENT, "loss '%s' is not a single f32 number",
+                          loss->name);
+}
+
 ksk_sym ksk_batch_trace(ksk_graph *graph, const ksk_model_type *type, const ksk_module *module,
-                        float dropout, float label_smoothing)
+                        float dropout, const ksk_objective *objective)
 {
     const ksk_sym none = ksk_none(graph);
-    const ksk_sym source = ids_input(graph, "source ids", "source rows");
-    const ksk_sym source_positions = ids_input(graph, "source positions", "source rows");
-    const ksk_pattern full = {spans_input(graph, "source spans", "source rows"), none, none};
-    ksk_decoder_input input = {.ids = ids_input(graph, "ids", "rows"),
-                               .positions = ids_input(graph, "positions", "rows")};
-    input.self = (ksk_pattern){spans_input(graph, "spans", "rows"), none, none};
-    input.cross = (ksk_pattern){spans_input(graph, "target's source spans", "rows"), none, none};
-    const ksk_sym targets = ids_input(graph, "targets", "rows");
-    ksk_noise noise = {.key = ksk_input(graph, "key", KSK_I32, ksk_shape1(ksk_fixed(2))),
-                       .rate = dropout};
-    input.noise = dropout > 0 ? &noise : NULL;
-    input.memory = type->seq2seq->encode(module, source, source_positions, &full, input.noise);
-    const ksk_sym logits = type->seq2seq->project(module, type->seq2seq->decode(module, &input));
-    return ksk_sum(ksk_cross_entropy(logits, targets, label_smoothing));
+    passes p = {.type = type, .module = module};
+    p.source = ids_input(graph, "source ids", "source rows");
+    p.source_positions = ids_input(graph, "source positions", "source rows");
+    p.full = (ksk_pattern){spans_input(graph, "source spans", "source rows"), none, none};
+    p.decoder = (ksk_decoder_input){.ids = ids_input(graph, "ids", "rows"),
+                                    .positions = ids_input(graph, "positions", "rows")};
+    p.decoder.self = (ksk_pattern){spans_input(graph, "spans", "rows"), none, none};
+    p.decoder.cross =
+        (ksk_pattern){spans_input(graph, "target's source spans", "rows"), none, none};
+    ksk_loss_input input = {.logits = trace_logits,
+                            .context = &p,
+                            .targets = ids_input(graph, "targets", "rows"),
+                            .ids = p.decoder.ids,
+                            .spans = p.decoder.self.spans,
+                            .smoothing = objective->label_smoothing,
+                            .argument = objective->argument ? objective->argument : ""};
+    p.noise = (ksk_noise){.key = ksk_input(graph, "key", KSK_I32, ksk_shape1(ksk_fixed(2))),
+                          .rate = dropout};
+    return trace_loss(objective->loss ? objective->loss : &ksk_loss_cross_entropy, &input, graph);
 }
 
 /* --- packing ------------------------------------------------------------------------------------

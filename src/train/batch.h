@@ -13,9 +13,10 @@
  * spans; targets; the words of a key. */
 enum { KSK_BATCH_INPUTS = 9 };
 
-/* Declares the inputs and traces the loss of a batch: the sum over target tokens, [1]. */
+/* Declares the inputs and traces the loss of a batch: the sum over target tokens, [1]. A loss of
+ * another type or shape fails the graph. */
 ksk_sym ksk_batch_trace(ksk_graph *graph, const ksk_model_type *type, const ksk_module *module,
-                        float dropout, float label_smoothing);
+                        float dropout, const ksk_objective *objective);
 
 typedef struct ksk_packed_batch {
     ksk_ragged source, target, shifted;

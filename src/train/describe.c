@@ -11,6 +11,8 @@
 #include "io/checkpoint.h"
 #include "io/json.h"
 #include "kaskad/kaskad.h"
+#include "models/marian.h"
+#include "models/models.h"
 
 /* --- the recipe ---------------------------------------------------------------------------------
  */
@@ -167,35 +169,57 @@ static bool find_start(const ksk_recipe *recipe, const ksk_tokenizer *tokenizer,
     return ok;
 }
 
-static json_t *pack_marian(const ksk_recipe *r, const ksk_tokenizer *tokenizer, int start)
+/* What every encoder–decoder says of itself, under the names that Hugging Face's models use. */
+static json_t *pack_common(const ksk_recipe *r, const ksk_tokenizer *tokenizer, int start)
 {
     const int size = ksk_tokenizer_size(tokenizer);
     return json_pack(
-        "{s:s, s:[s], s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:i, s:i, s:I, s:b, s:b, s:b, s:b, "
-        "s:b, s:b, s:b, s:b, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:s}",
-        "model_type", "marian", "architectures", "MarianMTModel", "d_model", (json_int_t)r->d_model,
+        "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:i, s:i, s:I, s:b, s:i, s:i, s:i, s:i, "
+        "s:f, s:f, s:f, s:s}",
+        "model_type", ksk_recipe_model(r)->name, "d_model", (json_int_t)r->d_model,
         "encoder_layers", (json_int_t)r->encoder_layers, "decoder_layers",
         (json_int_t)r->decoder_layers, "encoder_attention_heads", (json_int_t)r->heads,
         "decoder_attention_heads", (json_int_t)r->heads, "encoder_ffn_dim", (json_int_t)r->ffn,
         "decoder_ffn_dim", (json_int_t)r->ffn, "activation_function", r->activation, "vocab_size",
         size, "decoder_vocab_size", size, "max_position_embeddings", (json_int_t)r->max_positions,
-        "scale_embedding", 1, "static_position_embeddings", 1, "normalize_before", 0,
-        "normalize_embedding", 0, "add_final_layer_norm", 0, "share_encoder_decoder_embeddings", 1,
-        "tie_word_embeddings", 1, "is_encoder_decoder", 1, "pad_token_id",
-        (int)ksk_tokenizer_pad_id(tokenizer), "bos_token_id", start, "eos_token_id",
-        (int)ksk_tokenizer_end_id(tokenizer), "decoder_start_token_id", start, "dropout",
-        r->dropout, "attention_dropout", 0.0, "activation_dropout", 0.0, "torch_dtype",
+        "is_encoder_decoder", 1, "pad_token_id", (int)ksk_tokenizer_pad_id(tokenizer),
+        "bos_token_id", start, "eos_token_id", (int)ksk_tokenizer_end_id(tokenizer),
+        "decoder_start_token_id", start, "dropout", r->dropout, "attention_dropout", 0.0,
+        "activation_dropout", 0.0, "torch_dtype",
         r->weights == KSK_WEIGHTS_BF16 ? "bfloat16" : "float32");
 }
 
-/* NULL when memory runs out. */
-static json_t *pack_config(const ksk_recipe *r, const ksk_tokenizer *tokenizer, int start)
+/* What makes it Marian. */
+static json_t *pack_marian(void)
 {
-    json_t *config = pack_marian(r, tokenizer, start);
-    if (!config || !r->markov_order)
-        return config;
-    if (json_object_set_new(config, "model_type", json_string("kaskad-markov")) == 0 &&
-        json_object_set_new(config, "markov_order", json_integer((json_int_t)r->markov_order)) == 0)
+    return json_pack("{s:[s], s:b, s:b, s:b, s:b, s:b, s:b, s:b}", "architectures", "MarianMTModel",
+                     "scale_embedding", 1, "static_position_embeddings", 1, "normalize_before", 0,
+                     "normalize_embedding", 0, "add_final_layer_norm", 0,
+                     "share_encoder_decoder_embeddings", 1, "tie_word_embeddings", 1);
+}
+
+static bool add_all(json_t *config, json_t *more)
+{
+    const bool ok = more && json_object_update(config, more) == 0;
+    json_decref(more);
+    return ok;
+}
+
+/* NULL with `err` filled. */
+static json_t *pack_config(const ksk_recipe *r, const ksk_tokenizer *tokenizer, int start,
+                           ksk_error *err)
+{
+    json_t *const config = pack_common(r, tokenizer, start);
+    const bool marian = ksk_recipe_model(r)->seq2seq == &ksk_marian_parts;
+    json_t *const options = ksk_recipe_model_options(r, err);
+    bool ok = (config && (!marian || add_all(config, pack_marian()))) || ksk_fail_memory(err);
+    if (ok && (r->markov_order || ksk_recipe_model(r) == &ksk_markov_transformer))
+        ok = json_object_set_new(config, "markov_order",
+                                 json_integer((json_int_t)r->markov_order)) == 0 ||
+             ksk_fail_memory(err);
+    ok = ok && options && (json_object_update(config, options) == 0 || ksk_fail_memory(err));
+    json_decref(options);
+    if (ok)
         return config;
     json_decref(config);
     return NULL;
@@ -210,9 +234,10 @@ static json_t *pack_generation(const ksk_recipe *r, const ksk_tokenizer *tokeniz
                      "decoder_start_token_id", start, "bad_words_ids", pad);
 }
 
+/* Takes the object. */
 static bool write_object(const char *directory, const char *name, json_t *object, ksk_error *err)
 {
-    const bool ok = object ? ksk_json_write(directory, name, object, err) : ksk_fail_memory(err);
+    const bool ok = object && ksk_json_write(directory, name, object, err);
     json_decref(object);
     return ok;
 }
@@ -221,10 +246,12 @@ bool ksk_describe_model(const ksk_recipe *recipe, const ksk_tokenizer *tokenizer
                         const char *directory, ksk_error *err)
 {
     int start;
-    return find_start(recipe, tokenizer, &start, err) &&
-           write_object(directory, "config.json", pack_config(recipe, tokenizer, start), err) &&
-           write_object(directory, "generation_config.json",
-                        pack_generation(recipe, tokenizer, start), err);
+    if (!find_start(recipe, tokenizer, &start, err) ||
+        !write_object(directory, "config.json", pack_config(recipe, tokenizer, start, err), err))
+        return false;
+    json_t *const generation = pack_generation(recipe, tokenizer, start);
+    return generation ? write_object(directory, "generation_config.json", generation, err)
+                      : ksk_fail_memory(err);
 }
 
 /* --- the proof ----------------------------------------------------------------------------------

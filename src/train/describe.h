@@ -26,8 +26,8 @@ bool ksk_describe_weights(const char *checkpoint, ksk_digest *digest, ksk_error 
 /* BAD_ARGUMENT when run.json names other digests than `data`. */
 bool ksk_describe_same_data(json_t *data, const char *directory, ksk_error *err);
 
-/* Writes config.json and generation_config.json of a Marian model whose vocabulary has `size`
- * tokens, ending, padding and starting as the tokenizer's do. Errors: BAD_FILE, OUT_OF_MEMORY. */
+/* Writes config.json and generation_config.json of the recipe's model, whose vocabulary, end and
+ * padding are the tokenizer's. Errors: BAD_ARGUMENT (model_options), BAD_FILE, OUT_OF_MEMORY. */
 bool ksk_describe_model(const ksk_recipe *recipe, const ksk_tokenizer *tokenizer,
                         const char *directory, ksk_error *err);
 

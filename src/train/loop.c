@@ -419,15 +419,18 @@ static bool lock(run *r, ksk_error *err)
 static bool make_trainer(run *r, ksk_error *err)
 {
     const ksk_recipe *recipe = r->recipe;
-    const ksk_step_options options = {.dropout = (float)recipe->dropout,
-                                      .label_smoothing = (float)recipe->label_smoothing,
-                                      .clip_norm = (float)recipe->clip_norm,
-                                      .optimiser = {.kind = (ksk_optimiser_kind)recipe->optimiser,
-                                                    .beta1 = recipe->beta1,
-                                                    .beta2 = recipe->beta2,
-                                                    .epsilon = recipe->epsilon,
-                                                    .weight_decay = recipe->weight_decay},
-                                      .threads = r->setup.threads};
+    const ksk_step_options options = {
+        .dropout = (float)recipe->dropout,
+        .objective = {.loss = ksk_recipe_loss(recipe),
+                      .argument = ksk_recipe_loss_argument(recipe),
+                      .label_smoothing = (float)recipe->label_smoothing},
+        .clip_norm = (float)recipe->clip_norm,
+        .optimiser = {.type = ksk_optimiser_find(recipe->optimiser),
+                      .beta1 = recipe->beta1,
+                      .beta2 = recipe->beta2,
+                      .epsilon = recipe->epsilon,
+                      .weight_decay = recipe->weight_decay},
+        .threads = r->setup.threads};
     r->trainer = ksk_trainer_new(r->setup.type, r->setup.module, &r->setup.rules, &options, err);
     return r->trainer != NULL;
 }

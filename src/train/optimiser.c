@@ -7,10 +7,9 @@
 #include "tensor/module.h"
 #include "tensor/tensor.h"
 
-ksk_optimiser ksk_optimiser_defaults(ksk_optimiser_kind kind)
+ksk_optimiser ksk_optimiser_defaults(const ksk_optimiser_type *type)
 {
-    return (ksk_optimiser){
-        .kind = kind, .beta1 = 0.9, .beta2 = kind == KSK_SGD ? 0 : 0.98, .epsilon = 1e-9};
+    return (ksk_optimiser){.type = type, .beta1 = 0.9, .beta2 = 0.98, .epsilon = 1e-9};
 }
 
 /* --- state ------------------------------------------------------------------------------------ */
@@ -28,10 +27,10 @@ static ksk_tensor *zeros_like(void *context, const char *path, const ksk_tensor 
 bool ksk_optimiser_start(const ksk_optimiser *optimiser, const ksk_module *module,
                          ksk_optimiser_state *state, ksk_error *err)
 {
-    *state = (ksk_optimiser_state){.first = ksk_module_map(module, zeros_like, NULL, err)};
-    if (state->first && optimiser->kind != KSK_SGD)
-        state->second = ksk_module_map(module, zeros_like, NULL, err);
-    if (state->first && (state->second || optimiser->kind == KSK_SGD))
+    const int moments = optimiser->type->moments;
+    *state = (ksk_optimiser_state){.first = NULL};
+    if ((moments < 1 || (state->first = ksk_module_map(module, zeros_like, NULL, err))) &&
+        (moments < 2 || (state->second = ksk_module_map(module, zeros_like, NULL, err))))
         return true;
     ksk_optimiser_clear(state);
     return false;
@@ -108,70 +107,6 @@ double ksk_global_norm(const ksk_module *gradients, ksk_pool *pool)
             sum += job.sums[slice];
     }
     return sqrt(sum);
-}
-
-/* --- rules -------------------------------------------------------------------------------------
- */
-
-/* One leaf's update. What is read and what is written may be the same memory. */
-typedef struct leaf_job {
-    cut cut;
-    const float *parameters, *first, *second, *gradients;
-    float *next_parameters, *next_first, *next_second;
-    ksk_optimiser_kind kind;
-    float scale, beta1, beta2, epsilon;
-    float fresh1, fresh2; /* 1 - beta, rounded once */
-    float decay;          /* added to the gradient, times the parameter */
-    float kept;           /* what a parameter is multiplied by before its step */
-    float step;           /* rate, corrected for the first moment's start at zero */
-    float inverse_root2;  /* corrects the second moment's root likewise */
-} leaf_job;
-
-static void sgd(void *context, int slice)
-{
-    const leaf_job *job = context;
-    for (int64_t i = slice_begin(&job->cut, slice); i < slice_end(&job->cut, slice); i++) {
-        const float gradient = job->gradients[i] * job->scale + job->decay * job->parameters[i];
-        const float moment = job->beta1 * job->first[i] + gradient;
-        job->next_first[i] = moment;
-        job->next_parameters[i] = job->parameters[i] - job->step * moment;
-    }
-}
-
-static void adam(void *context, int slice)
-{
-    const leaf_job *job = context;
-    for (int64_t i = slice_begin(&job->cut, slice); i < slice_end(&job->cut, slice); i++) {
-        const float parameter = job->parameters[i];
-        const float gradient = job->gradients[i] * job->scale + job->decay * parameter;
-        const float first = job->first[i] + job->fresh1 * (gradient - job->first[i]);
-        const float second = job->beta2 * job->second[i] + job->fresh2 * (gradient * gradient);
-        const float root = sqrtf(second) * job->inverse_root2 + job->epsilon;
-        job->next_first[i] = first;
-        job->next_second[i] = second;
-        job->next_parameters[i] = job->kept * parameter - job->step * (first / root);
-    }
-}
-
-/* What all leaves share: moments start at zero, which 1 - beta^updates corrects. */
-static leaf_job rule_of(const ksk_optimiser *optimiser, float scale, float rate, int64_t updates)
-{
-    const bool apart = optimiser->kind == KSK_ADAMW;
-    leaf_job job = {.kind = optimiser->kind,
-                    .scale = scale,
-                    .beta1 = (float)optimiser->beta1,
-                    .beta2 = (float)optimiser->beta2,
-                    .fresh1 = (float)(1 - optimiser->beta1),
-                    .fresh2 = (float)(1 - optimiser->beta2),
-                    .epsilon = (float)optimiser->epsilon,
-                    .decay = apart ? 0 : (float)optimiser->weight_decay,
-                    .kept = apart ? (float)(1 - (double)rate * optimiser->weight_decay) : 1,
-                    .step = rate};
-    if (optimiser->kind != KSK_SGD) {
-        job.step = (float)(rate / (1 - pow(optimiser->beta1, (double)updates)));
-        job.inverse_root2 = (float)(1 / sqrt(1 - pow(optimiser->beta2, (double)updates)));
-    }
-    return job;
 }
 
 /* --- trees -------------------------------------------------------------------------------------
@@ -276,21 +211,44 @@ static bool trees_fit(const ksk_module *module, const ksk_module *other, const c
     return true;
 }
 
-static void update_leaves(leaf_job job, const ksk_module *gradients, const renewal *parameters,
-                          const renewal *first, const renewal *second, ksk_pool *pool)
+typedef struct leaf_job {
+    const ksk_optimiser_type *type;
+    ksk_leaf_update leaf;
+    float numbers[KSK_LEAF_NUMBERS];
+    cut cut;
+} leaf_job;
+
+static void update_slice(void *context, int slice)
 {
-    for (int i = 0; i < parameters->leaves; i++) {
+    const leaf_job *const job = context;
+    job->type->update(&job->leaf, job->numbers, slice_begin(&job->cut, slice),
+                      slice_end(&job->cut, slice));
+}
+
+/* The trees of parameters and moments. */
+enum { PARAMETERS, FIRST, SECOND, TREES };
+
+static void update_leaves(const ksk_optimiser_type *type, ksk_leaf_update leaf,
+                          const ksk_module *gradients, const renewal trees[TREES], ksk_pool *pool)
+{
+    for (int i = 0; i < trees[PARAMETERS].leaves; i++) {
+        const ksk_tensor *const now = trees[PARAMETERS].now[i];
         if (!ksk_module_leaf_trained(gradients, i))
             continue;
-        job.cut = cut_leaf(parameters->now[i]->count);
-        job.gradients = ksk_tensor_data(ksk_module_leaf(gradients, i));
-        job.parameters = data_now(parameters, i);
-        job.first = data_now(first, i);
-        job.second = data_now(second, i);
-        job.next_parameters = next_data(parameters, i);
-        job.next_first = next_data(first, i);
-        job.next_second = next_data(second, i);
-        ksk_pool_run(pool, job.cut.slices, job.kind == KSK_SGD ? sgd : adam, &job);
+        leaf.rank = now->rank;
+        leaf.shape = now->shape;
+        leaf.count = now->count;
+        leaf.gradients = ksk_tensor_data(ksk_module_leaf(gradients, i));
+        leaf.parameters = now->data;
+        leaf.next_parameters = next_data(&trees[PARAMETERS], i);
+        for (int m = 0; m < 2; m++) {
+            leaf.moments[m] = data_now(&trees[FIRST + m], i);
+            leaf.next_moments[m] = next_data(&trees[FIRST + m], i);
+        }
+        leaf_job job = {.type = type, .leaf = leaf, .cut = cut_leaf(now->count)};
+        if (type->prepare)
+            type->prepare(&job.leaf, job.numbers);
+        ksk_pool_run(pool, job.cut.slices, update_slice, &job);
     }
 }
 
@@ -298,24 +256,30 @@ bool ksk_optimiser_update(const ksk_optimiser *optimiser, ksk_module **module,
                           const ksk_module *gradients, float scale, float learning_rate,
                           ksk_optimiser_state *state, ksk_pool *pool, ksk_error *err)
 {
-    renewal parameters = {.tree = NULL}, first = {.tree = NULL}, second = {.tree = NULL};
+    ksk_module **const owners[TREES] = {module, &state->first, &state->second};
+    renewal trees[TREES] = {{.tree = NULL}, {.tree = NULL}, {.tree = NULL}};
     if (!trees_fit(*module, gradients, "gradient", err) ||
-        !trees_fit(*module, state->first, "moment", err) ||
+        (state->first && !trees_fit(*module, state->first, "moment", err)) ||
         (state->second && !trees_fit(*module, state->second, "moment", err)))
         return false;
-    const bool ok = renew(*module, &parameters, err) && renew(state->first, &first, err) &&
-                    (!state->second || renew(state->second, &second, err));
+    bool ok = true;
+    for (int i = 0; ok && i < TREES; i++)
+        ok = !*owners[i] || renew(*owners[i], &trees[i], err);
     if (ok) {
-        const leaf_job rule = rule_of(optimiser, scale, learning_rate, state->updates + 1);
-        update_leaves(rule, gradients, &parameters, &first, &second, pool);
-        replace(module, &parameters);
-        replace(&state->first, &first);
-        if (state->second)
-            replace(&state->second, &second);
+        const ksk_leaf_update leaf = {.scale = scale,
+                                      .learning_rate = (double)learning_rate,
+                                      .beta1 = optimiser->beta1,
+                                      .beta2 = optimiser->beta2,
+                                      .epsilon = optimiser->epsilon,
+                                      .weight_decay = optimiser->weight_decay,
+                                      .update = state->updates + 1};
+        update_leaves(optimiser->type, leaf, gradients, trees, pool);
+        for (int i = 0; i < TREES; i++)
+            if (*owners[i])
+                replace(owners[i], &trees[i]);
         state->updates++;
     }
-    renewal_clear(&parameters);
-    renewal_clear(&first);
-    renewal_clear(&second);
+    for (int i = 0; i < TREES; i++)
+        renewal_clear(&trees[i]);
     return ok;
 }

@@ -5,23 +5,25 @@
 #define KSK_TRAIN_OPTIMISER_H
 
 #include "base/pool.h"
-#include "kaskad/module.h"
+#include "kaskad/extend.h"
 
-typedef enum ksk_optimiser_kind {
-    KSK_SGD,   /* with momentum beta1 (0: plain) */
-    KSK_ADAM,  /* Kingma & Ba 2015; weight_decay is added to the gradient */
-    KSK_ADAMW, /* Loshchilov & Hutter 2019; weight_decay apart from the gradient */
-} ksk_optimiser_kind;
+/* With momentum beta1 (0: plain); weight_decay added to the gradient; weight_decay apart from it.
+ */
+extern const ksk_optimiser_type ksk_sgd, ksk_adam, ksk_adamw;
 
+extern const ksk_optimiser_type *const ksk_built_in_optimisers[]; /* ends with NULL */
+
+/* An optimiser with its settings. */
 typedef struct ksk_optimiser {
-    ksk_optimiser_kind kind;
+    const ksk_optimiser_type *type;
     double beta1, beta2, epsilon, weight_decay;
 } ksk_optimiser;
 
-/* Adam's defaults for Transformers: 0.9, 0.98, 1e-9, 0; momentum 0.9 for SGD. */
-ksk_optimiser ksk_optimiser_defaults(ksk_optimiser_kind kind);
+/* Adam's settings for Transformers: 0.9, 0.98, 1e-9, 0. */
+ksk_optimiser ksk_optimiser_defaults(const ksk_optimiser_type *type);
 
-/* Moments are trees of the module's shape, zeros at first; second is NULL for SGD. */
+/* Moments are trees of the module's shape, zeros at first; those that the optimiser lacks are NULL.
+ */
 typedef struct ksk_optimiser_state {
     ksk_module *first, *second;
     int64_t updates;

@@ -75,6 +75,8 @@ static const key keys[] = {
      .kind = KEY_BOOL},
     NUMBER(coverage, "0.9995", 0.5, 1, "share of characters that get a piece of their own"),
 
+    TEXT(model, "NAME", "marian", "architecture: marian, kaskad-markov, or a plugin's"),
+    TEXT(model_options, "NAME=VALUE,...", "", "more settings for its config.json"),
     INTEGER(d_model, "256", 2, 16384, "width"),
     INTEGER(encoder_layers, "3", 1, 256, "layers"),
     INTEGER(decoder_layers, "2", 1, 256, "layers"),
@@ -87,7 +89,11 @@ static const key keys[] = {
     NUMBER(dropout, "0.1", 0, 0.99, "share of activations dropped"),
     NUMBER(label_smoothing, "0.1", 0, 0.99, "probability spread over all tokens"),
 
-    CHOICE(optimiser, "sgd|adam|adamw", "adam", "what turns gradients into updates"),
+    TEXT(loss, "NAME[=ARGUMENT]", "cross_entropy",
+         "what training makes small: cross_entropy, or a plugin's"),
+
+    TEXT(optimiser, "NAME", "adam",
+         "what turns gradients into updates: sgd, adam, adamw, or a plugin's"),
     NUMBER(beta1, "0.9", 0, 0.999999, "decay of the first moment, or momentum"),
     NUMBER(beta2, "0.98", 0, 0.999999, "decay of the second moment"),
     NUMBER(epsilon, "1e-9", 0, 1, "added to the root of the second moment"),
@@ -444,6 +450,37 @@ static bool check_end(const ksk_recipe *recipe, ksk_error *err)
                     "patience");
 }
 
+/* "there is no loss 'x': a, b and c are known". */
+static bool unknown(const char *kind, const char *given, ksk_error *err)
+{
+    char shown[60], known[300] = "";
+    ksk_item item;
+    size_t length = 0;
+    for (int p = 0; ksk_plugin_at(p); p++)
+        for (int i = 0; ksk_plugin_item(ksk_plugin_at(p), i, &item); i++)
+            if (!strcmp(item.kind, kind) && length < sizeof known)
+                length += (size_t)snprintf(known + length, sizeof known - length, "%s%s",
+                                           length ? ", " : "", item.name);
+    return ksk_fail(err, KSK_BAD_ARGUMENT, "there is no %s '%s'; known: %s", kind,
+                    ksk_printable(given ? given : "", shown, sizeof shown), known);
+}
+
+static bool check_names(const ksk_recipe *recipe, ksk_error *err)
+{
+    const ksk_loss *const loss = ksk_recipe_loss(recipe);
+    if (!ksk_recipe_model(recipe))
+        return unknown("model", recipe->model, err);
+    if (!loss)
+        return unknown("loss", recipe->loss, err);
+    if (!recipe->optimiser || !ksk_optimiser_find(recipe->optimiser))
+        return unknown("optimiser", recipe->optimiser, err);
+    if (!loss->takes && strchr(recipe->loss, '='))
+        return ksk_fail(err, KSK_BAD_ARGUMENT, "loss '%s' takes no argument", loss->name);
+    json_t *const options = ksk_recipe_model_options(recipe, err);
+    json_decref(options);
+    return options != NULL;
+}
+
 bool ksk_recipe_check(const ksk_recipe *recipe, ksk_error *err)
 {
     if (!check_data(recipe->train, recipe->train_source, recipe->train_target, "train", err) ||
@@ -458,6 +495,8 @@ bool ksk_recipe_check(const ksk_recipe *recipe, ksk_error *err)
                         "batch_tokens %lld",
                         (long long)recipe->max_length, (long long)recipe->max_positions,
                         (long long)recipe->batch_tokens);
+    if (!check_names(recipe, err))
+        return false;
     if (!recipe->bleu_tokenizer ||
         (strcmp(recipe->bleu_tokenizer, "13a") != 0 && strcmp(recipe->bleu_tokenizer, "none") != 0))
         return ksk_fail(err, KSK_BAD_ARGUMENT, "bleu_tokenizer is 13a or none");

@@ -2,6 +2,8 @@
 #ifndef KSK_TRAIN_RECIPE_H
 #define KSK_TRAIN_RECIPE_H
 
+#include <jansson.h>
+
 #include "kaskad/train.h"
 #include "train/optimiser.h"
 #include "train/schedule.h"
@@ -24,11 +26,13 @@ struct ksk_recipe {
     bool lossless;
     double coverage;
 
+    char *model, *model_options;
     int64_t d_model, encoder_layers, decoder_layers, heads, ffn, max_positions, markov_order;
     char *activation;
     double dropout, label_smoothing;
+    char *loss; /* NAME or NAME=ARGUMENT */
 
-    int optimiser; /* ksk_optimiser_kind */
+    char *optimiser;
     double beta1, beta2, epsilon, weight_decay, clip_norm;
     int schedule; /* ksk_schedule_kind */
     double learning_rate, min_learning_rate;
@@ -47,8 +51,18 @@ struct ksk_recipe {
     int64_t beam, threads;
 };
 
-/* What single keys cannot say: settings that are needed or exclude each other. BAD_ARGUMENT. */
+/* What single keys cannot say: settings that are needed or exclude each other, and names that
+ * stand for nothing. BAD_ARGUMENT. */
 bool ksk_recipe_check(const ksk_recipe *recipe, ksk_error *err);
+
+/* What the recipe's names stand for: never NULL in one that was checked. */
+const ksk_model_type *ksk_recipe_model(const ksk_recipe *recipe);
+const ksk_loss *ksk_recipe_loss(const ksk_recipe *recipe);
+const char *ksk_recipe_loss_argument(const ksk_recipe *recipe); /* borrowed; "": none */
+
+/* The model_options as JSON, {"NAME": VALUE}; caller calls json_decref. BAD_ARGUMENT,
+ * OUT_OF_MEMORY. */
+json_t *ksk_recipe_model_options(const ksk_recipe *recipe, ksk_error *err);
 
 /* Whether a run of recipe `before` may go on with `recipe`: all that shapes the weights is equal.
  * BAD_ARGUMENT names the first key that differs. */

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "io/checkpoint.h"
 #include "kaskad/memory.h"
+#include "models/models.h"
 #include "scorer/blocks.h"
 #include "text/sentencepiece.h"
 #include "train/describe.h"
@@ -115,7 +116,7 @@ static bool make_model(ksk_setup *setup, const ksk_recipe *recipe, const char *m
         .pad_id = ksk_tokenizer_pad_id(setup->tokenizer),
         .max_source = (int)recipe->max_positions,
         .max_target = (int)recipe->max_positions};
-    setup->type = ksk_model_type_find(recipe->markov_order ? "kaskad-markov" : "marian");
+    setup->type = ksk_recipe_model(recipe);
     ksk_module *declared = ksk_config_ok(config, err) ? setup->type->declare(config, err) : NULL;
     const ksk_key key = ksk_key_split(ksk_key_from_seed((uint64_t)recipe->seed), 0);
     if (declared)
@@ -200,7 +201,8 @@ static bool make_parts(ksk_setup *setup, const ksk_recipe *r, const char *model,
         begin("encoding", watch, context, err) &&
         ksk_pairs_encode(&setup->dev_text, setup->tokenizer, r->max_length, &setup->dev, err) &&
         ksk_pairs_encode(&train, setup->tokenizer, r->max_length, &setup->train, err) &&
-        (!fresh || !r->markov_order || describe_lengths(setup, model, err)) &&
+        (!fresh || ksk_recipe_model(r) != &ksk_markov_transformer ||
+         describe_lengths(setup, model, err)) &&
         make_model(setup, r, model, err) && (!fresh || inherit(setup, r, model, err));
     ksk_corpus_clear(&train);
     return ok;

@@ -1,6 +1,6 @@
-/* The state of a training run as a safetensors file: "parameters.PATH", "first.PATH" and, but for
- * SGD, "second.PATH" for each leaf, and "updates", i32 [3]: the kind of optimiser, then the low and
- * high words of the count of updates. */
+/* The state of a training run as a safetensors file: "parameters.PATH", and "first.PATH" and
+ * "second.PATH" where the optimiser has such moments, for each leaf; and "updates", i32 [3]: the
+ * mark of the optimiser, then the low and high words of the count of updates. */
 #include <stdio.h>
 #include <string.h>
 
@@ -12,6 +12,18 @@
 enum { longest_name = 300 };
 
 static const char updates_name[] = "updates";
+
+/* Tells optimisers apart: the number of a built-in one, or bits of the name (FNV-1a). */
+static uint32_t mark_of(const ksk_optimiser_type *type)
+{
+    uint32_t mark = 2166136261U;
+    for (uint32_t i = 0; ksk_built_in_optimisers[i]; i++)
+        if (ksk_built_in_optimisers[i] == type)
+            return i;
+    for (const char *at = type->name; *at; at++)
+        mark = (mark ^ (uint8_t)*at) * 16777619U;
+    return mark | 1U << 31;
+}
 
 /* --- saving -------------------------------------------------------------------------------------
  */
@@ -40,7 +52,7 @@ static bool list_tree(listing *l, const char *prefix, const ksk_module *tree, ks
 static bool write_listing(listing *l, const ksk_trainer *trainer, const char *path, ksk_error *err)
 {
     const uint64_t updates = (uint64_t)trainer->state.updates;
-    const uint32_t words[3] = {(uint32_t)trainer->options.optimiser.kind, (uint32_t)updates,
+    const uint32_t words[3] = {mark_of(trainer->options.optimiser.type), (uint32_t)updates,
                                (uint32_t)(updates >> 32)};
     const ksk_tensor counts = ksk_tensor_borrow(KSK_I32, 1, (const int64_t[]){3}, words);
     if (!list_tree(l, "parameters", trainer->module, err) ||
@@ -120,18 +132,18 @@ static bool read_updates(const ksk_safetensors *file, const ksk_trainer *trainer
     *updates = (int64_t)((uint64_t)words[2] << 32 | words[1]);
     if (!fits || *updates < 0)
         return ksk_fail(err, KSK_BAD_FORMAT, "tensor \"updates\" is not a count of updates");
-    return words[0] == (uint32_t)trainer->options.optimiser.kind ||
+    return words[0] == mark_of(trainer->options.optimiser.type) ||
            ksk_fail(err, KSK_BAD_FORMAT, "the training state was made by another optimiser");
 }
 
 static bool read_state(const ksk_safetensors *file, const ksk_trainer *trainer, ksk_module **module,
                        ksk_optimiser_state *state, ksk_error *err)
 {
-    const bool two = trainer->options.optimiser.kind != KSK_SGD;
+    const int moments = trainer->options.optimiser.type->moments;
     return read_updates(file, trainer, &state->updates, err) &&
            (*module = read_tree(file, "parameters", trainer->module, err)) &&
-           (state->first = read_tree(file, "first", trainer->module, err)) &&
-           (!two || (state->second = read_tree(file, "second", trainer->module, err)));
+           (moments < 1 || (state->first = read_tree(file, "first", trainer->module, err))) &&
+           (moments < 2 || (state->second = read_tree(file, "second", trainer->module, err)));
 }
 
 /* Buffers are constants of the plans: a state with others belongs to another model. */

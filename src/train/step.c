@@ -14,7 +14,8 @@ static ksk_plan *compile_loss(const ksk_trainer *t, const ksk_model_type *type, 
                               ksk_error *err)
 {
     const ksk_compile_options options = {.free = t->module};
-    const ksk_sym loss = ksk_batch_trace(graph, type, t->module, 0, 0);
+    const ksk_sym loss =
+        ksk_batch_trace(graph, type, t->module, 0, &(const ksk_objective){.loss = NULL});
     return ksk_compile(graph, 1, &loss, &options, err);
 }
 
@@ -49,8 +50,7 @@ static ksk_plan *compile_step(ksk_trainer *t, const ksk_model_type *type, ksk_gr
         return NULL;
     }
     const ksk_compile_options options = {.free = t->module};
-    syms[0] =
-        ksk_batch_trace(graph, type, t->module, t->options.dropout, t->options.label_smoothing);
+    syms[0] = ksk_batch_trace(graph, type, t->module, t->options.dropout, &t->options.objective);
     t->gradients = append_gradients(t, graph, syms, syms + room, syms + 2 * room);
     ksk_plan *plan = ksk_compile(graph, 1 + t->gradients, syms, &options, err);
     ksk_free(syms);
@@ -88,9 +88,9 @@ static bool check_options(const ksk_step_options *options, ksk_error *err)
     if (!(options->dropout >= 0 && options->dropout < 1))
         return ksk_fail(err, KSK_BAD_ARGUMENT, "dropout %g is not in [0, 1)",
                         (double)options->dropout);
-    if (!(options->label_smoothing >= 0 && options->label_smoothing < 1))
-        return ksk_fail(err, KSK_BAD_ARGUMENT, "label smoothing %g is not in [0, 1)",
-                        (double)options->label_smoothing);
+    const double smoothing = (double)options->objective.label_smoothing;
+    if (!(smoothing >= 0 && smoothing < 1))
+        return ksk_fail(err, KSK_BAD_ARGUMENT, "label smoothing %g is not in [0, 1)", smoothing);
     return options->clip_norm >= 0 ||
            ksk_fail(err, KSK_BAD_ARGUMENT, "clip norm %g is below 0", (double)options->clip_norm);
 }

@@ -16,9 +16,16 @@ typedef struct ksk_batch {
     const int *target_lengths;
 } ksk_batch;
 
+/* What a step makes small. */
+typedef struct ksk_objective {
+    const ksk_loss *loss; /* NULL: cross entropy */
+    const char *argument; /* of the loss, borrowed; NULL: "" */
+    float label_smoothing;
+} ksk_objective;
+
 typedef struct ksk_step_options {
     float dropout;
-    float label_smoothing;
+    ksk_objective objective;
     float clip_norm; /* of the whole gradient; 0: none */
     ksk_optimiser optimiser;
     int threads;
@@ -28,7 +35,7 @@ typedef struct ksk_step_options {
 typedef struct ksk_trainer ksk_trainer;
 
 /* Starts from `module` (shared; converted to F32). Caller frees. Errors: BAD_ARGUMENT (options),
- * UNSUPPORTED, OUT_OF_MEMORY. */
+ * UNSUPPORTED, OUT_OF_MEMORY; those of tracing the model and the loss. */
 ksk_trainer *ksk_trainer_new(const ksk_model_type *type, const ksk_module *module,
                              const ksk_sequence_rules *rules, const ksk_step_options *options,
                              ksk_error *err);
@@ -51,7 +58,8 @@ ksk_module *ksk_trainer_gradients(const ksk_trainer *trainer, ksk_error *err);
  */
 bool ksk_trainer_update(ksk_trainer *trainer, float learning_rate, double *norm, ksk_error *err);
 
-/* Loss without dropout and smoothing; a Markov Transformer's blocks begin at the start. */
+/* Cross entropy without dropout and smoothing, whatever the step makes small; a Markov
+ * Transformer's blocks begin at the start. */
 bool ksk_trainer_loss(ksk_trainer *trainer, const ksk_batch *batch, double *loss, int64_t *tokens,
                       ksk_error *err);
 

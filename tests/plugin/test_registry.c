@@ -31,6 +31,33 @@ static void close_nothing(void *settings)
 {
 }
 
+static ksk_sym trace_nothing(ksk_loss_input *input)
+{
+    return input->targets;
+}
+
+static void update_nothing(const ksk_leaf_update *leaf, const float *numbers, int64_t begin,
+                           int64_t end)
+{
+}
+
+static bool add_nothing(void *space, const char *hypothesis, int reference_count,
+                        const char *const *references, const ksk_metric_options *options,
+                        int64_t *sums)
+{
+    return true;
+}
+
+static void *open_space(void)
+{
+    return NULL;
+}
+
+static void score_nothing(const int64_t *sums, const ksk_metric_options *options,
+                          ksk_metric_result *result)
+{
+}
+
 static void assert_refused(const ksk_plugin *plugin, ksk_status status, const char *part)
 {
     ksk_error err = {0};
@@ -47,6 +74,65 @@ static void test_kaskad_itself(void **state)
     assert_ptr_equal(ksk_plugin_at(0)->models[0], ksk_model_type_find("marian"));
     assert_null(ksk_plugin_at(-1));
     assert_null(ksk_processor_find("glossary"));
+    assert_non_null(ksk_loss_find("cross_entropy"));
+    assert_null(ksk_loss_find("adam"));
+    assert_int_equal(ksk_optimiser_find("adamw")->moments, 2);
+    assert_string_equal(ksk_optimiser_at(0)->name, "sgd");
+    assert_string_equal(ksk_metric_at(1)->name, "chrf");
+    assert_null(ksk_metric_at(2));
+}
+
+/* Everything is listed once, and only operations have no citation. */
+static void test_items(void **state)
+{
+    ksk_item item;
+    int items = 0, losses = 0, cited = 0, operations = 0;
+    for (; ksk_plugin_item(ksk_plugin_at(0), items, &item); items++) {
+        losses += !strcmp(item.kind, "loss") && !strcmp(item.name, "cross_entropy");
+        operations += !strcmp(item.kind, "operation");
+        cited += item.citation != NULL;
+    }
+    assert_int_equal(losses, 1);
+    assert_int_equal(cited + operations, items);
+    assert_true(operations > 10);
+    assert_false(ksk_plugin_item(ksk_plugin_at(0), -1, &item));
+    assert_false(ksk_plugin_item(ksk_plugin_at(0), items, &item));
+}
+
+/* Losses, optimisers and metrics that lack something. */
+static void test_refused_kinds(void **state)
+{
+    const ksk_loss untraced = {.name = "untraced"},
+                   taken = {.name = "cross_entropy", .trace = trace_nothing};
+    const ksk_loss *const losses[] = {&untraced, &taken};
+    const char *const wrong_losses[] = {"`trace`", "loss 'cross_entropy' is already there"};
+    for (int i = 0; i < 2; i++)
+        assert_refused(&(ksk_plugin){KSK_EXTEND_VERSION, "p",
+                                     .losses = (const ksk_loss *const[]){losses[i], NULL}},
+                       KSK_BAD_ARGUMENT, wrong_losses[i]);
+    const ksk_optimiser_type still = {.name = "still"},
+                             many = {.name = "many", .moments = 3, .update = update_nothing};
+    const ksk_optimiser_type *const optimisers[] = {&still, &many};
+    const char *const wrong_optimisers[] = {"`update`", "`moments`"};
+    for (int i = 0; i < 2; i++)
+        assert_refused(
+            &(ksk_plugin){KSK_EXTEND_VERSION, "p",
+                          .optimisers = (const ksk_optimiser_type *const[]){optimisers[i], NULL}},
+            KSK_BAD_ARGUMENT, wrong_optimisers[i]);
+    const ksk_metric metrics[] = {
+        {.name = "m", .add = add_nothing, .score = score_nothing},
+        {.name = "m", .numbers = 1, .score = score_nothing},
+        {.name = "m", .numbers = 1, .add = add_nothing},
+        {.name = "m", .numbers = 1, .add = add_nothing, .score = score_nothing, .open = open_space},
+        {.name = "bleu", .numbers = 1, .add = add_nothing, .score = score_nothing}};
+    const char *const wrong_metrics[] = {"`numbers`", "`add`", "`score`", "`close`",
+                                         "metric 'bleu' is already there"};
+    for (int i = 0; i < 5; i++)
+        assert_refused(&(ksk_plugin){KSK_EXTEND_VERSION, "p",
+                                     .metrics = (const ksk_metric *const[]){&metrics[i], NULL}},
+                       KSK_BAD_ARGUMENT, wrong_metrics[i]);
+    assert_null(ksk_loss_find("untraced"));
+    assert_null(ksk_metric_find("m"));
 }
 
 static void test_refusals(void **state)
@@ -62,9 +148,9 @@ static void test_refusals(void **state)
     const int before = (int)(ksk_plugin_at(1) != NULL);
 
     assert_refused(&(ksk_plugin){.version = KSK_EXTEND_VERSION + 7, .name = "new"}, KSK_UNSUPPORTED,
-                   "version 7");
+                   "version 8");
     assert_refused(&(ksk_plugin){.version = KSK_EXTEND_VERSION + 7, .name = "new"}, KSK_UNSUPPORTED,
-                   "version 0");
+                   "version 1");
     assert_refused(&(ksk_plugin){.version = KSK_EXTEND_VERSION, .name = NULL}, KSK_BAD_ARGUMENT,
                    "no name");
     assert_refused(&(ksk_plugin){.version = KSK_EXTEND_VERSION, .name = "a\n"}, KSK_BAD_ARGUMENT,
@@ -178,7 +264,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kaskad_itself), cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_files), cmocka_unit_test(test_look_while_registering),
+        cmocka_unit_test(test_items),         cmocka_unit_test(test_refused_kinds),
+        cmocka_unit_test(test_files),         cmocka_unit_test(test_look_while_registering),
         cmocka_unit_test(test_full)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,17 +15,18 @@ mkdir "$work/examples" "$work/new" "$work/hostile"
 cd "$work/new" || exit 1 # away from the source tree
 
 # --- what `plugin new` writes works as it is ---
-for kind in decoder processor operation; do
+kinds='decoder loss metric processor optimiser operation'
+for kind in $kinds; do
     check_exit "new $kind" 0 "$kaskad" plugin new "my_$kind" --kind "$kind"
 done
 check_exit "new again" 1 "$kaskad" plugin new my_decoder --kind decoder
 check_has "what is there stays" "$(<"$work/err")" "my_decoder.c: File exists"
 check_exit "a name" 2 "$kaskad" plugin new ../x --kind decoder
-check_exit "a kind" 2 "$kaskad" plugin new x --kind loss
+check_exit "a kind" 2 "$kaskad" plugin new x --kind theorem
 check_exit "no kind" 2 "$kaskad" plugin new x
 check_exit "build" 0 "$kaskad" plugin build .
 check_has "what was built" "$(<"$work/out")" "./my_decoder.so: plugin my_decoder, decoder my_decoder"
-for kind in decoder processor operation; do
+for kind in $kinds; do
     check_exit "test $kind" 0 "./test_my_$kind" "my_$kind.so"
     check "test $kind" "$(<"$work/out")" "my_$kind: all as it should be"
 done
@@ -142,9 +143,9 @@ brings() { # VERSION DECODER
         "static const ksk_plugin p = {$1, \"p_$2\", .decoders = ds};" \
         'const ksk_plugin *kaskad_plugin(void) { return &p; }'
 }
-brings 0 good | hostile good
+brings 1 good | hostile good
 brings 7 late | hostile old
-brings 0 beam | hostile clash
+brings 1 beam | hostile clash
 hostile entry <<<'int nothing_here(void); int nothing_here(void) { return 1; }'
 hostile crash <<<'#include <stdlib.h>
 __attribute__((constructor)) static void start(void) { abort(); }'
@@ -167,7 +168,7 @@ head -c 2000 "$work/hostile/good.so" >"$work/hostile/cut.so"
 ln -s /nowhere "$work/hostile/link.so"
 check_exit "hostile ones are refused" 1 "$kaskad" plugin list --user-dir "$work/hostile"
 refusal() { check_has "$1 refused" "$(grep "/$1.so:" "$work/err")" "$1.so: $2"; }
-refusal old "made for version 7 of the plugin interface, but kaskad 0.1.0 has version 0"
+refusal old "made for version 7 of the plugin interface, but kaskad 0.1.0 has version 1"
 refusal clash "decoder 'beam' is already there, from kaskad"
 refusal entry "no plugin: it has no function kaskad_plugin"
 refusal crash "it crashes when it is loaded (Aborted)"

@@ -230,8 +230,9 @@ static void test_barriers_and_blocks(void **state)
 
 static ksk_trainer *new_trainer(const small *s)
 {
-    const ksk_step_options options = {
-        .label_smoothing = smoothing, .optimiser = ksk_optimiser_defaults(KSK_ADAM), .threads = 1};
+    const ksk_step_options options = {.objective.label_smoothing = smoothing,
+                                      .optimiser = ksk_optimiser_defaults(&ksk_adam),
+                                      .threads = 1};
     ksk_error err = {0};
     ksk_trainer *trainer = ksk_trainer_new(s->type, s->module, &s->rules, &options, &err);
     if (!trainer)

@@ -50,9 +50,9 @@ static double expected(const ksk_optimiser *o, double x, const double *gradients
     for (int t = 1; t <= updates; t++) {
         const double rate = rates[t - 1];
         double g = gradients[t - 1] * (double)gradient_scale;
-        if (o->kind != KSK_ADAMW)
+        if (o->type != &ksk_adamw)
             g += o->weight_decay * x;
-        if (o->kind == KSK_SGD) {
+        if (o->type == &ksk_sgd) {
             m = o->beta1 * m + g;
             x -= rate * m;
             continue;
@@ -60,7 +60,7 @@ static double expected(const ksk_optimiser *o, double x, const double *gradients
         m = o->beta1 * m + (1 - o->beta1) * g;
         v = o->beta2 * v + (1 - o->beta2) * g * g;
         const double mean = m / (1 - pow(o->beta1, t)), square = v / (1 - pow(o->beta2, t));
-        if (o->kind == KSK_ADAMW)
+        if (o->type == &ksk_adamw)
             x -= rate * o->weight_decay * x;
         x -= rate * mean / (sqrt(square) + o->epsilon);
     }
@@ -99,11 +99,11 @@ static void check_leaf(const ksk_optimiser *o, const ksk_module *before, const k
 
 static void test_formulas(void **state)
 {
-    const ksk_optimiser kinds[] = {{KSK_SGD, 0, 0, 0, 0},
-                                   {KSK_SGD, 0.8, 0, 0, 0.05},
-                                   ksk_optimiser_defaults(KSK_ADAM),
-                                   {KSK_ADAM, 0.85, 0.95, 1e-3, 0.1},
-                                   {KSK_ADAMW, 0.9, 0.999, 1e-8, 0.3}};
+    const ksk_optimiser kinds[] = {{&ksk_sgd, 0, 0, 0, 0},
+                                   {&ksk_sgd, 0.8, 0, 0, 0.05},
+                                   ksk_optimiser_defaults(&ksk_adam),
+                                   {&ksk_adam, 0.85, 0.95, 1e-3, 0.1},
+                                   {&ksk_adamw, 0.9, 0.999, 1e-8, 0.3}};
     ksk_module *gradients[updates] = {tree(2), tree(3), tree(4)}, *before = tree(1);
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
         ksk_module *one = run(&kinds[k], gradients, 1), *two = run(&kinds[k], gradients, 2);
@@ -143,7 +143,7 @@ static void test_norm(void **state)
 static void test_writes_in_place(void **state)
 {
     ksk_error err = {0};
-    const ksk_optimiser o = ksk_optimiser_defaults(KSK_ADAM);
+    const ksk_optimiser o = ksk_optimiser_defaults(&ksk_adam);
     ksk_optimiser_state moments;
     ksk_module *module = tree(1), *gradients = tree(2);
     assert_true(ksk_optimiser_start(&o, module, &moments, &err));
@@ -190,7 +190,7 @@ static void release(void *context, void *memory)
 static bool update_with_failure(long n)
 {
     ksk_error err = {0};
-    const ksk_optimiser o = ksk_optimiser_defaults(KSK_ADAM);
+    const ksk_optimiser o = ksk_optimiser_defaults(&ksk_adam);
     ksk_optimiser_state moments;
     ksk_module *module = tree(1), *gradients = tree(2), *same = tree(1);
     ksk_module *held = ksk_module_share(module);
@@ -215,7 +215,7 @@ static bool update_with_failure(long n)
 static bool start_with_failure(long n)
 {
     ksk_error err = {0};
-    const ksk_optimiser o = ksk_optimiser_defaults(KSK_ADAMW);
+    const ksk_optimiser o = ksk_optimiser_defaults(&ksk_adamw);
     ksk_optimiser_state moments;
     ksk_module *module = tree(1);
     left = n;
@@ -245,7 +245,7 @@ static void test_memory_runs_out(void **state)
 static void test_misfits(void **state)
 {
     ksk_error err = {0};
-    const ksk_optimiser o = ksk_optimiser_defaults(KSK_SGD);
+    const ksk_optimiser o = ksk_optimiser_defaults(&ksk_sgd);
     ksk_optimiser_state moments;
     ksk_module *module = tree(1), *other = ksk_module_new("Root");
     ksk_module_param(other, "weight", 2, (const int64_t[]){tall, wide + 1},

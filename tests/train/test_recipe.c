@@ -57,7 +57,7 @@ static void test_reads(void **state)
     assert_string_equal(recipe->source_language, "deu");
     assert_null(recipe->target_language);
     assert_int_equal(recipe->ffn, 1024);
-    assert_int_equal(recipe->optimiser, KSK_ADAM);
+    assert_string_equal(recipe->optimiser, "adam");
     ksk_free(pairs);
     ksk_recipe_free(recipe);
 }
@@ -146,6 +146,41 @@ static void test_checks(void **state)
     assert_unfit("train: a\ndev: b\nmax_updates: 5\nmax_length: 600\n", "over max_positions");
     assert_unfit("train: a\ndev: b\nmax_minutes: 5\nschedule: linear\n", "ends at max_updates");
     assert_unfit("train: a\ndev: b\nmax_updates: 5\nbleu_tokenizer: zh\n", "13a or none");
+    assert_unfit("train: a\ndev: b\nmax_updates: 5\nmodel: rnn\n",
+                 "there is no model 'rnn'; known: marian, kaskad-markov");
+    assert_unfit("train: a\ndev: b\nmax_updates: 5\nloss: cross_entropy=2\n", "takes no argument");
+    assert_unfit("train: a\ndev: b\nmax_updates: 5\nloss: hinge=2\n",
+                 "no loss 'hinge=2'; known: cross_entropy");
+    assert_unfit("train: a\ndev: b\nmax_updates: 5\noptimiser: lbfgs\n",
+                 "no optimiser 'lbfgs'; known: sgd, adam, adamw");
+    assert_unfit("train: a\ndev: b\nmax_updates: 5\nmodel_options: a=1,rest\n",
+                 "model_options is NAME=VALUE");
+    assert_unfit("train: a\ndev: b\nmax_updates: 5\nmodel_options: '=1'\n", "not '=1'");
+}
+
+static void test_names(void **state)
+{
+    ksk_error err = {0};
+    ksk_recipe *recipe =
+        load("markov_order: 2\nmodel_options: a=1.5,deep=true,name=x-y,n=3\n", &err);
+    assert_string_equal(ksk_recipe_model(recipe)->name, "kaskad-markov");
+    assert_string_equal(ksk_recipe_loss(recipe)->name, "cross_entropy");
+    assert_string_equal(ksk_recipe_loss_argument(recipe), "");
+    json_t *options = ksk_recipe_model_options(recipe, &err);
+    double a;
+    int deep, n;
+    const char *name;
+    assert_int_equal(json_unpack(options, "{s:f, s:b, s:s, s:i}", "a", &a, "deep", &deep, "name",
+                                 &name, "n", &n),
+                     0);
+    assert_true(a == 1.5 && deep && n == 3);
+    assert_string_equal(name, "x-y");
+    json_decref(options);
+    assert_true(ksk_recipe_set(recipe, "markov_order", "0", &err));
+    assert_string_equal(ksk_recipe_model(recipe)->name, "marian");
+    assert_true(ksk_recipe_set(recipe, "loss", "cross_entropy=a=b", &err));
+    assert_string_equal(ksk_recipe_loss_argument(recipe), "a=b");
+    ksk_recipe_free(recipe);
 }
 
 static void test_continues(void **state)
@@ -222,6 +257,7 @@ int main(void)
         cmocka_unit_test(test_prints_what_it_reads),
         cmocka_unit_test(test_refuses),
         cmocka_unit_test(test_checks),
+        cmocka_unit_test(test_names),
         cmocka_unit_test(test_continues),
         cmocka_unit_test(test_longer_schedule),
         cmocka_unit_test(test_shipped),

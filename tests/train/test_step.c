@@ -17,8 +17,9 @@
 
 static ksk_step_options options(int threads)
 {
-    return (ksk_step_options){
-        .label_smoothing = 0.1F, .optimiser = ksk_optimiser_defaults(KSK_ADAM), .threads = threads};
+    return (ksk_step_options){.objective.label_smoothing = 0.1F,
+                              .optimiser = ksk_optimiser_defaults(&ksk_adam),
+                              .threads = threads};
 }
 
 static ksk_trainer *new_trainer(const small *s, ksk_step_options o)
@@ -204,7 +205,7 @@ static ksk_module *train_on(int threads)
     ksk_step_options o = options(threads);
     o.dropout = 0.2F;
     o.clip_norm = 0.5F;
-    o.optimiser.kind = KSK_ADAMW;
+    o.optimiser.type = &ksk_adamw;
     o.optimiser.weight_decay = 0.01;
     ksk_trainer *trainer = new_trainer(&s, o);
     for (uint64_t i = 0; i < 4; i++) {
@@ -328,6 +329,58 @@ static void test_not_finite(void **state)
     small_clear(&s);
 }
 
+/* --- other losses -------------------------------------------------------------------------------
+ */
+
+/* Half of the cross entropies of two passes, and the argument times as much. */
+static ksk_sym two_passes(ksk_loss_input *input)
+{
+    const ksk_sym a = ksk_sum(ksk_cross_entropy(input->logits(input), input->targets, 0));
+    const ksk_sym b = ksk_sum(ksk_cross_entropy(input->logits(input), input->targets, 0));
+    return ksk_scale(ksk_add(a, b), 0.5F * strtof(input->argument, NULL));
+}
+
+static ksk_sym a_row_each(ksk_loss_input *input)
+{
+    return ksk_cross_entropy(input->logits(input), input->targets, 0);
+}
+
+static void test_losses(void **state)
+{
+    const ksk_loss twice = {.name = "twice", .trace = two_passes},
+                   rows = {.name = "rows", .trace = a_row_each};
+    small s = small_drawn(6);
+    small_batch b;
+    ksk_error err = {0};
+    small_copy_batch(&b, 5, 9, 3);
+    ksk_step_options plain = options(1), other = options(1);
+    plain.objective.label_smoothing = 0;
+    other.objective = (ksk_objective){.loss = &twice, .argument = "3"};
+    ksk_trainer *a = new_trainer(&s, plain), *c = new_trainer(&s, other);
+    const double once = accumulate(a, &b.batch, 8), thrice = accumulate(c, &b.batch, 8);
+    assert_true(fabs(thrice - 3 * once) < 1e-5 * thrice);
+    assert_true(fabs(update(c, 1e-3F) - 3 * update(a, 1e-3F)) < 1e-4);
+    double loss;
+    int64_t tokens;
+    assert_true(ksk_trainer_loss(c, &b.batch, &loss, &tokens, &err));
+    assert_true(loss < thrice / 2); /* always plain cross entropy */
+    ksk_trainer_free(a);
+    ksk_trainer_free(c);
+    /* A pass has a dropout of its own: the mean of two differs from one. */
+    plain.dropout = other.dropout = 0.3F;
+    other.objective.argument = "1";
+    a = new_trainer(&s, plain), c = new_trainer(&s, other);
+    const double dropped = accumulate(a, &b.batch, 8), mean = accumulate(c, &b.batch, 8);
+    assert_true(fabs(dropped - mean) > 1e-4 * dropped);
+    ksk_trainer_free(a);
+    ksk_trainer_free(c);
+    other.objective.loss = &rows;
+    assert_null(ksk_trainer_new(s.type, s.module, &s.rules, &other, &err));
+    assert_int_equal(err.status, KSK_BAD_ARGUMENT);
+    assert_non_null(strstr(err.message, "loss 'rows' is not a single f32 number"));
+    small_clear(&s);
+}
+
 static void test_arguments(void **state)
 {
     small s = small_drawn(2);
@@ -337,7 +390,7 @@ static void test_arguments(void **state)
     int64_t tokens;
     ksk_step_options wrong[] = {options(1), options(1), options(1), options(0)};
     wrong[0].dropout = 1;
-    wrong[1].label_smoothing = NAN;
+    wrong[1].objective.label_smoothing = NAN;
     wrong[2].clip_norm = -1;
     for (int i = 0; i < 4; i++) {
         err.status = KSK_OK;
@@ -409,7 +462,7 @@ static void test_restore(void **state)
     ksk_step_options o = options(2);
     o.dropout = 0.1F;
     check_restore(o, name);
-    o.optimiser = ksk_optimiser_defaults(KSK_SGD);
+    o.optimiser = ksk_optimiser_defaults(&ksk_sgd);
     o.optimiser.beta1 = 0.9;
     check_restore(o, name);
     rmdir(name);
@@ -422,7 +475,7 @@ static void test_restore_refuses(void **state)
     ksk_error err = {0};
     small s = small_drawn(4), recorded = small_recorded();
     ksk_step_options momentum = options(1);
-    momentum.optimiser = ksk_optimiser_defaults(KSK_SGD);
+    momentum.optimiser = ksk_optimiser_defaults(&ksk_sgd);
     ksk_trainer *trainer = new_trainer(&s, options(1)), *sgd = new_trainer(&s, momentum),
                 *biased = new_trainer(&recorded, options(1));
     ksk_module *before = ksk_module_share(ksk_trainer_module(trainer));
@@ -509,6 +562,7 @@ int main(void)
         cmocka_unit_test(test_parts_sum_to_the_whole),
         cmocka_unit_test(test_a_shared_module_stays),
         cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_losses),
         cmocka_unit_test(test_arguments),
         cmocka_unit_test(test_restore),
         cmocka_unit_test(test_restore_refuses),
