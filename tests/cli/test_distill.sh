@@ -38,7 +38,8 @@ RANDOM=${KASKAD_TEST_SEED:-7}
 killed=0
 while [[ ! -e $work/killed.tsv && $killed -lt 60 ]]; do
     before=$(cat "$work/killed.tsv.part.json" 2>/dev/null)
-    distill --data "$work/data.tsv" --out "$work/killed.tsv" --chunk 7 --resume >"$work/err" 2>&1 &
+    "$program" distill -m "$model" --beam 2 --threads 1 --quiet --data "$work/data.tsv" \
+        --out "$work/killed.tsv" --chunk 7 --resume >"$work/err" 2>&1 &
     pid=$!
     while [[ $killed -gt 0 && $(cat "$work/killed.tsv.part.json" 2>/dev/null) == "$before" ]] &&
         kill -0 $pid 2>/dev/null; do
