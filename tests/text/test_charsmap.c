@@ -84,8 +84,7 @@ static void broken_messages_are_refused(void **state)
     assert_null(ksk_charsmap_check("\x08\x01", 2));
     ksk_error err = {0};
     size_t size;
-    char *bytes =
-        ksk_file_read(KSK_SOURCE "/models/tatoeba-deu-eng/source.spm", 1 << 20, &size, &err);
+    char *bytes = ksk_file_read(KSK_FIXTURES "/tokenizer/nmt/source.spm", 1 << 20, &size, &err);
     assert_non_null(bytes);
     assert_null(ksk_charsmap_check(bytes, size));
     assert_non_null(ksk_charsmap_check(bytes, size - 1));

@@ -182,7 +182,7 @@ static ksk_tokenizer *load(const char *directory)
 static void pieces_fit_and_nothing_is_lost(void **state)
 {
     (void)state;
-    const char *const directories[] = {KSK_SOURCE "/models/tatoeba-deu-eng",
+    const char *const directories[] = {KSK_FIXTURES "/tokenizer/nmt",
                                        KSK_FIXTURES "/tokenizer/lossless"};
     for (int i = 0; i < 2; i++) {
         ksk_tokenizer *tokenizer = load(directories[i]);
@@ -214,7 +214,7 @@ static void expect_pieces(const ksk_tokenizer *tokenizer, size_t most, const cha
 static void cuts_lie_at_the_best_boundaries(void **state)
 {
     (void)state;
-    ksk_tokenizer *tokenizer = load(KSK_SOURCE "/models/tatoeba-deu-eng");
+    ksk_tokenizer *tokenizer = load(KSK_FIXTURES "/tokenizer/nmt");
     expect_pieces(tokenizer, 100, "Tom ist da, und er ist hier.");
     expect_pieces(tokenizer, 8, "Tom ist da, |und er ist hier, |und Tom ist hier.");
     expect_pieces(tokenizer, 5, "Tom ist nicht hier |und er ist nicht |da.");

@@ -4,7 +4,7 @@
 #include "kaskad/memory.h"
 #include "text/tokenizer.h"
 
-#define MODEL KSK_SOURCE "/models/tatoeba-deu-eng"
+#define MODEL KSK_FIXTURES "/tokenizer/nmt"
 #define TWO   KSK_FIXTURES "/tokenizer/two"
 
 static ksk_tokenizer *load(const char *directory)
