@@ -5,45 +5,45 @@ source "$(dirname "$0")/lib.sh"
 model=$(dirname "$0")/../../models/tatoeba-deu-eng
 translate() { "$program" translate -m "$model" "$@"; }
 
-# --- the reference's translations (PyTorch, f32) ---
+# --- the reference's translations (transformers 4.57.6, f32: tests/fixtures/tatoeba) ---
 cat >"$work/de" <<'END'
-Tom versteckt etwas vor mir.
-Tom sorgt sich nur um sich selbst.
-Sonntag ist der erste Tag der Woche.
-Sag mir, warum du rausgeschmissen worden bist.
-Wenn er das herausfindet, wird er sicher sehr wütend.
-Tom war sehr böse auf Maria.
-Es wird sich bald alles ändern.
-Wie üblich stand ich früh auf.
-Selbst Kinder wissen das.
-Dem Architekten unterlief ein Fehler.
-Ich habe einen flexiblen Zeitplan.
+Halte mich für alle weitere Entwicklungen auf dem Laufenden.
+Das hatte ich bereits vermutet.
+Ich hätte mich mit einem Sonnenschutzmittel einreiben sollen.
+Ich will nicht in deiner Haut stecken.
+Das ist so eine traurige Geschichte.
+Ich habe kein Radio gehört.
+Krokodile haben scharfe Zähne.
+Wie weit kann man ihm vertrauen?
+Tom hat es nicht sehr ernst gemeint.
+Maria ist noch immer so schön, wie sie als Jugendliche war.
+Sind das da nicht deine Eltern?
 END
 cat >"$work/greedy" <<'END'
-Tom is hiding something from me.
-Tom is just worried about himself.
-Sunday is the first day of the week.
-Tell me why you've been out of the house.
-If he find out out, he will be very angry.
-Tom was very angry at Mary.
-Everything will change.
-How soon as I got up early.
-Even children know that.
-The Arican made a mistake.
-I've got a flex schedule.
+Keep me up to all the latest.
+I've already already thought that.
+I should've deced myself with a sunshine.
+I don't want to skin in your skin.
+That's such a sad story.
+I didn't hear the radio.
+King companims have a sharp teeth.
+How far can you trust him?
+Tom didn't mean it very serious.
+Mary is still as beautiful as she was young as she used to be.
+Aren't this your parents?
 END
 cat >"$work/beam5" <<'END'
-Tom is hiding something from me.
-Tom is just worried about himself.
-Sunday is the first day of the week.
-Tell me why you've been out.
-If he finds out, he'll be very angry.
-Tom was very angry at Mary.
-It'll change everything soon.
-As soon as I got up early.
-Even children know that.
-The customers made a mistake in a mistake.
-I've got a flex schedule.
+Keep me up with all more discoverys.
+I've already guessed that.
+I should've deced myself with a sunlight.
+I don't want to skin in your skin.
+That's such a sad story.
+I didn't hear the radio.
+Crocros have sharp teeth.
+How far can you trust him?
+Tom didn't mean it very serious.
+Mary is still as beautiful as she was a teenager.
+Aren't this your parents?
 END
 check "greedy" "$(translate --precision f32 --decode greedy <"$work/de")" "$(<"$work/greedy")"
 check "beam 5" "$(translate --precision f32 --beam 5 <"$work/de")" "$(<"$work/beam5")"
@@ -67,7 +67,7 @@ check_has "invalid bytes are said" "$(<"$work/err")" "1 bytes in 1 lines"
 check "NUL bytes" "$(printf 'Hallo!\nHa\0llo\n' | translate 2>"$work/err")" \
     "$(printf 'Hallo!\nHa\xef\xbf\xbdllo\n' | translate)"
 check_has "NUL bytes are said" "$(<"$work/err")" "the first are in line 2"
-translate --beam 5 --profile --threads 2 --batch-size 3 <"$work/de" >"$work/out" 2>"$work/err"
+translate --precision f32 --beam 5 --profile --threads 2 --batch-size 3 <"$work/de" >"$work/out" 2>"$work/err"
 check "--profile leaves the output" "$(<"$work/out")" "$(<"$work/beam5")"
 for kind in product attention log-softmax top-k tokenizer search 'rows <='; do
     check_has "--profile has $kind" "$(<"$work/err")" "$kind"

@@ -4,7 +4,7 @@
 #include "base/pool.h"
 #include "fault.h"
 #include "kaskad/memory.h"
-#include "nn/layers.h"
+#include "kaskad/nn.h"
 #include "numbers.h"
 #include "tensor/product.h"
 
