@@ -135,13 +135,13 @@ typedef enum ksk_length_rule {
  * between two neighbouring states that overlap, and will now keep some as the states of the next
  * round: the max-marginal of an edge is alpha + potential + beta. */
 typedef struct ksk_cascade_view {
-    int sentence;            /* of those that are decoded together */
-    int round, order;        /* order: 1 in round 0, else the round */
-    int lo, hi;              /* lengths that compete, end included */
-    int length;              /* L: positions; the last holds padding alone */
-    int topk, room;          /* K; tokens from one state to the next */
-    const int *counts;       /* [L - order + 1]: states of a node */
-    const int32_t *tokens;   /* [L, K, room] */
+    int sentence;          /* of those that are decoded together */
+    int round, order;      /* order: 1 in round 0, else the round */
+    int lo, hi;            /* lengths that compete, end included */
+    int length;            /* L: positions; the last holds padding alone */
+    int topk, room;        /* K; tokens from one state to the next */
+    const int *counts;     /* [L - order + 1]: states of a node */
+    const int32_t *tokens; /* [L, K, room] */
     int vocabulary;
     const float *log_probs;  /* round 0: [hi, vocabulary] of each position by itself; else NULL */
     const float *potentials; /* other rounds: [L - order, K, K]; minus infinity: no edge */
@@ -171,6 +171,22 @@ typedef struct ksk_cascade_options {
     const ksk_cascade_watcher *watcher; /* borrowed; NULL: nobody watches. Threads that decode side
                                            by side call it at the same time */
 } ksk_cascade_options;
+
+/* A token that has just been chosen, for whoever watches; valid during the call. */
+typedef struct ksk_token_view {
+    uint64_t number; /* the sentence's, as the decoder was given it */
+    int copy;        /* which of its hypotheses, 0 … n_best - 1 */
+    int position;    /* from 0, prefix not counted */
+    int32_t id;
+    bool last; /* nothing follows: it is the end token, or the sequence is as long as may be */
+} ksk_token_view;
+
+/* Sees the tokens of a hypothesis in order, those of different ones as they come. Threads that
+ * decode side by side call it at the same time. False asks to stop. */
+typedef struct ksk_token_watcher {
+    bool (*see)(void *context, const ksk_token_view *view);
+    void *context;
+} ksk_token_watcher;
 
 /* What every decoder may be asked; a decoder checks all of it and ignores what is not its business
  * (greedy search the beams, beam search the temperature). Names, defaults and meaning follow the
@@ -209,6 +225,8 @@ typedef struct ksk_decode_options {
 
     ksk_cascade_options cascade;
 
+    const ksk_token_watcher *watcher; /* of decoders that stream; borrowed; NULL: nobody watches */
+
     const char *argument; /* settings that a plugin's decoder alone has, as text; NULL: none */
 } ksk_decode_options;
 
@@ -242,14 +260,15 @@ typedef struct ksk_decoder {
     const char *name;     /* as in `--decode NAME` */
     const char *citation; /* author, year, title */
     bool searches;        /* options.beams matters */
+    bool streams;         /* a token once chosen stays, and is shown to options.watcher */
     const char *takes;    /* what options.argument may say, for messages; NULL: there is none */
 
     /* Decodes `sentences` sources at once; `results` [sentences] zeroed on entry. numbers[i] is
      * sentence i's number in the whole job, so that what is drawn for it does not depend on
      * batching. Several threads may call it at once, each with a scorer of its own; the processors
      * of the options are the same for all. Errors: those of the scorer; BAD_ARGUMENT names the
-     * option, or the sentence whose constraints leave no token to choose; OUT_OF_MEMORY. On failure
-     * the results hold nothing. */
+     * option, or the sentence whose constraints leave no token to choose; INTERRUPTED (the watcher
+     * said so); OUT_OF_MEMORY. On failure the results hold nothing. */
     bool (*decode)(ksk_l2r *scorer, int sentences, const int32_t *const *sources,
                    const int *lengths, const ksk_decode_options *options, const uint64_t *numbers,
                    ksk_nbest *results, ksk_error *err);

@@ -18,6 +18,7 @@
 #include "kaskad/graph.h"
 #include "kaskad/memory.h"
 #include "kaskad/profile.h"
+#include "kaskad/sink.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -57,7 +58,8 @@ KSK_API ksk_model *ksk_model_load(const char *directory, const ksk_load_options 
                                   ksk_error *err);
 KSK_API void ksk_model_free(ksk_model *model);
 
-/* Writes the checkpoint to a new or existing directory, each file whole or not at all. */
+/* Writes the checkpoint to a new or existing directory, each file whole or not at all. Errors:
+ * BAD_FILE, OUT_OF_MEMORY. */
 KSK_API bool ksk_model_save(const ksk_model *model, const char *directory, ksk_error *err);
 
 /* Writes the checkpoint to a directory as the model computes: its matrices packed in its precision
@@ -75,17 +77,19 @@ KSK_API const char *ksk_precision_name(ksk_precision precision);
 KSK_API const ksk_module *ksk_model_module(const ksk_model *model);
 
 /* Type, settings, module tree with shapes, sizes, and vocabulary as text. Caller frees with
- * ksk_free. */
+ * ksk_free. NULL on failure. Errors: OUT_OF_MEMORY. */
 KSK_API char *ksk_model_describe(const ksk_model *model, ksk_error *err);
 
 /* Checks the proof in kaskad.json: token ids and logit probes of a few texts. False with BAD_FORMAT
  * when something differs (the message says what); `checked` (may be NULL) gets how many texts were
- * compared. `ksk_model_save` writes the proof. */
+ * compared. `ksk_model_save` writes the proof. Errors: BAD_FORMAT, BAD_FILE (there is none, or it
+ * cannot be read), OUT_OF_MEMORY. */
 KSK_API bool ksk_model_verify(const ksk_model *model, int *checked, ksk_error *err);
+
+typedef enum ksk_side { KSK_SIDE_SOURCE, KSK_SIDE_TARGET } ksk_side;
 
 /* The ids of a text as the model's source or target, without the end token. Caller frees with
  * ksk_free. NULL on failure. Errors: OUT_OF_MEMORY, BAD_ARGUMENT (over 1 GB). */
-typedef enum ksk_side { KSK_SIDE_SOURCE, KSK_SIDE_TARGET } ksk_side;
 KSK_API int32_t *ksk_model_encode(const ksk_model *model, ksk_side side, const char *text,
                                   int *count, ksk_error *err);
 
@@ -99,6 +103,15 @@ typedef struct ksk_translator ksk_translator;
 
 typedef enum ksk_long_rule { KSK_LONG_SPLIT, KSK_LONG_ERROR } ksk_long_rule;
 
+/* A token of a translation that is under way. */
+typedef struct ksk_token {
+    int line;   /* of those given to ksk_translate, from 0 */
+    int piece;  /* of the line, from 0: lines may be cut into sentences and parts of sentences */
+    int sample; /* of the piece, from 0: with n_best above 1 */
+    int32_t id; /* see ksk_model_piece */
+    bool last;  /* nothing follows in this piece: the end token, or the longest output reached */
+} ksk_token;
+
 typedef struct ksk_translate_options {
     const char *decoder; /* "greedy", "beam", "sample", "cascade" …; NULL: cascade for Markov
                           * Transformers, else beam when beams > 1, else greedy */
@@ -109,7 +122,14 @@ typedef struct ksk_translate_options {
     bool split_sentences;      /* cut each line into sentences, translate those, join them again */
     ksk_long_rule long_lines;  /* a line over the model's positions: cut into pieces, or fail */
     const char *shortlist;     /* file that `kaskad shortlist` wrote for the model: each batch is
-                                  decoded     with the tokens alone that it selects; NULL: with all */
+                                  decoded with the tokens alone that it selects; NULL: with all */
+
+    /* Called with each token as it is chosen; false asks to stop. For decoders that settle on one
+     * token after the other ("greedy", "sample"); NULL: nobody watches. The tokens of a piece come
+     * in order, those of pieces that are decoded together take turns. With `threads` 1, or a single
+     * batch, it is called by the thread that called ksk_translate; else by several at once. */
+    bool (*on_token)(void *context, const ksk_token *token);
+    void *context; /* of on_token */
 } ksk_translate_options;
 
 /* The defaults with the model's own generation settings. */
@@ -146,12 +166,14 @@ KSK_API void ksk_translation_clear(ksk_translation *translation); /* frees the c
 /* Translates `count` lines; `translations` [count] is zeroed or cleared on entry and filled in
  * order. Line i of this call is number `translator's lines so far` + i for random numbers. An empty
  * line gives an empty translation. Errors: BAD_ARGUMENT (a line over the limit with
- * KSK_LONG_ERROR), OUT_OF_MEMORY; nothing is filled then. */
+ * KSK_LONG_ERROR; a line whose constraints leave no token to choose), INTERRUPTED (on_token said
+ * so), OUT_OF_MEMORY; nothing is filled then. */
 KSK_API bool ksk_translate(ksk_translator *translator, int count, const char *const *lines,
                            ksk_translation *translations, ksk_error *err);
 
 /* Teacher-forced log-probability of each target given its source, end token included; `log_probs`
- * [count], `tokens` [count] (may be NULL) gets the number of target tokens. */
+ * [count], `tokens` [count] (may be NULL) gets the number of target tokens. Errors: BAD_ARGUMENT
+ * (a text longer than the model takes), OUT_OF_MEMORY. */
 KSK_API bool ksk_score(ksk_translator *translator, int count, const char *const *sources,
                        const char *const *targets, double *log_probs, int *tokens, ksk_error *err);
 

@@ -136,8 +136,9 @@ KSK_API int ksk_best_tokens(const float *values, int n, ksk_norm norm, float bas
 typedef int32_t ksk_choose(void *state, const ksk_job *job, int row, float *values,
                            double *log_prob);
 
-/* Walks all `copies` hypotheses of each sentence to their ends, one token a step, and fills the
- * results, copy c of a sentence as its hypothesis c. Errors: as ksk_decoder.decode. */
+/* Walks all `copies` hypotheses of each sentence to their ends, one token a step, shows each token
+ * to the options' watcher, and fills the results, copy c of a sentence as its hypothesis c. A
+ * decoder that walks streams. Errors: as ksk_decoder.decode. */
 KSK_API bool ksk_walk(ksk_job *job, ksk_choose *choose, void *state, ksk_error *err);
 
 #ifdef __cplusplus

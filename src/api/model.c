@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/string.h"
 #include "kaskad/memory.h"
+#include "kaskad/sink.h"
 #include "tensor/packing.h"
 
 const char *ksk_version(void)
@@ -175,8 +176,11 @@ ksk_model *ksk_model_load(const char *directory, const ksk_load_options *options
     model->directory = copy;
     const ksk_load_options chosen = options ? *options : ksk_load_defaults();
     pthread_mutex_init(&model->mutex, NULL);
-    if (load(model, &chosen, err))
+    if (load(model, &chosen, err)) {
+        ksk_say(KSK_INFO, "%s: %s, %lld parameters, kernels for %s", directory, model->type->name,
+                (long long)ksk_module_parameters(model->module), ksk_isa());
         return model;
+    }
     ksk_model_free(model);
     return NULL;
 }

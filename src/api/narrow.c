@@ -53,6 +53,14 @@ static int place_all(const ksk_narrow *n, const int32_t *ids, int count, int32_t
     return found;
 }
 
+static bool see_widened(void *context, const ksk_token_view *view)
+{
+    const ksk_narrow *const n = context;
+    ksk_token_view wide = *view;
+    wide.id = n->selection.ids[view->id];
+    return n->watcher->see(n->watcher->context, &wide);
+}
+
 static bool translate_options(ksk_narrow *n, const ksk_decode_options *options, ksk_error *err)
 {
     ksk_decode_options *const o = &n->options;
@@ -66,6 +74,9 @@ static bool translate_options(ksk_narrow *n, const ksk_decode_options *options, 
     o->banned = n->banned;
     o->forced_first = place_of(n, options->forced_first);
     o->forced_last = place_of(n, options->forced_last);
+    n->watcher = options->watcher;
+    n->narrow_watcher = (ksk_token_watcher){see_widened, n};
+    o->watcher = options->watcher ? &n->narrow_watcher : NULL;
     return true;
 }
 

@@ -12,6 +12,8 @@ typedef struct ksk_narrow {
     ksk_selection selection;
     ksk_decode_options options; /* what the decoder is to be given */
     /* private */
+    const ksk_token_watcher *watcher; /* of the whole vocabulary, */
+    ksk_token_watcher narrow_watcher; /* and what stands before it */
     int32_t *sources, *prefix, *banned;
     size_t source_room, prefix_room, banned_room;
 } ksk_narrow;

@@ -7,6 +7,7 @@
 #include "base/ledger.h"
 #include "base/string.h"
 #include "kaskad/memory.h"
+#include "kaskad/sink.h"
 #include "text/sentences.h"
 
 ksk_translate_options ksk_translate_defaults(const ksk_model *model)
@@ -44,6 +45,36 @@ static bool choose_decoder(ksk_translator *translator, ksk_error *err)
              list ? list : "");
     ksk_free(list);
     return false;
+}
+
+/* Random numbers follow (line, piece), and so do tokens; no line has more pieces than this. */
+enum { most_pieces = 1 << 20 };
+
+static bool pass_token(void *context, const ksk_token_view *view)
+{
+    const ksk_translator *const translator = context;
+    const ksk_translate_options *const options = &translator->options;
+    const ksk_token token = {.line = (int)(view->number / most_pieces - translator->lines),
+                             .piece = (int)(view->number % most_pieces),
+                             .sample = view->copy,
+                             .id = view->id,
+                             .last = view->last};
+    return options->on_token(options->context, &token);
+}
+
+static bool watch_tokens(ksk_translator *translator, ksk_error *err)
+{
+    ksk_translate_options *const options = &translator->options;
+    if (!options->on_token)
+        return true;
+    if (!translator->decoder->streams)
+        return ksk_fail(err, KSK_BAD_ARGUMENT,
+                        "on_token: the decoder '%s' does not choose one token after the other; "
+                        "greedy and sample do",
+                        translator->decoder->name);
+    translator->watcher = (ksk_token_watcher){pass_token, translator};
+    options->decode.watcher = &translator->watcher;
+    return true;
 }
 
 static bool check_options(const ksk_translate_options *options, ksk_error *err)
@@ -87,7 +118,7 @@ ksk_translator *ksk_translator_new(const ksk_model *model, const ksk_translate_o
         translator->options.threads = processors();
     /* Decoding nothing checks the options, here rather than at the first line. */
     if (check_options(&translator->options, err) && choose_decoder(translator, err) &&
-        load_shortlist(translator, err) &&
+        watch_tokens(translator, err) && load_shortlist(translator, err) &&
         (translator->crew = ksk_crew_new(model, translator->decoder, translator->shortlist,
                                          translator->options.threads, err)) &&
         ksk_crew_check(translator->crew, &translator->options, err))
@@ -137,9 +168,6 @@ typedef struct job {
     ksk_error *err;
 } job;
 
-/* Random numbers follow (line, piece); no line has more pieces than this. */
-enum { most_pieces = 1 << 20 };
-
 static bool add_piece(job *j, int line, int part, ksk_span span)
 {
     if (part >= most_pieces)
@@ -187,6 +215,10 @@ static bool fit_piece(job *j, int line, int *part, ksk_span span)
             line + 1, ids.count, most);
     ok = ok && ksk_sentences_cut(model->tokenizer, text, span.end - span.begin, (size_t)most, &cuts,
                                  j->err);
+    if (ok)
+        ksk_say(KSK_WARNING,
+                "line %d has %zu tokens, the model takes %d; it is cut into %zu pieces", line + 1,
+                ids.count, most, cuts.count);
     for (size_t i = 0; ok && i < cuts.count; i++)
         ok =
             add_piece(j, line, (*part)++,
@@ -392,6 +424,9 @@ bool ksk_translate(ksk_translator *translator, int count, const char *const *lin
         int replaced = 0;
         ok = encode(&j, &j.pieces[i], &replaced);
         translations[j.pieces[i].line].replaced_bytes += replaced;
+        if (ok && replaced)
+            ksk_say(KSK_WARNING, "line %d has %d bytes that are not UTF-8; each is read as U+FFFD",
+                    j.pieces[i].line + 1, replaced);
     }
     if (ok) {
         const int before = ksk_turn_to("search");

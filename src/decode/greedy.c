@@ -43,5 +43,6 @@ const ksk_decoder ksk_decoder_greedy = {
     .name = "greedy",
     .citation = "Sutskever, Vinyals and Le 2014, Sequence to Sequence Learning with Neural "
                 "Networks",
+    .streams = true,
     .decode = decode,
 };

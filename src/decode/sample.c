@@ -200,5 +200,6 @@ static bool decode(ksk_l2r *scorer, int sentences, const int32_t *const *sources
 const ksk_decoder ksk_decoder_sample = {
     .name = "sample",
     .citation = "Holtzman et al. 2020, The Curious Case of Neural Text Degeneration",
+    .streams = true,
     .decode = decode,
 };

@@ -1,6 +1,21 @@
 /* Decoding without search: every hypothesis takes one token a step until it ends. */
 #include "kaskad/search.h"
 
+static bool show(const ksk_job *job, int row, int32_t token, bool last, ksk_error *err)
+{
+    const ksk_token_watcher *const watcher = job->request->options->watcher;
+    if (!watcher)
+        return true;
+    const int owner = job->now.owners[row];
+    const ksk_token_view view = {.number = job->request->numbers[owner / job->copies],
+                                 .copy = owner % job->copies,
+                                 .position = job->now.length - job->prompt,
+                                 .id = token,
+                                 .last = last};
+    return watcher->see(watcher->context, &view) ||
+           ksk_fail(err, KSK_INTERRUPTED, "stopped by whoever watched the tokens");
+}
+
 static bool walk_row(ksk_job *job, int row, float *values, ksk_choose *choose, void *state,
                      ksk_error *err)
 {
@@ -12,7 +27,10 @@ static bool walk_row(ksk_job *job, int row, float *values, ksk_choose *choose, v
     if (token < 0)
         return ksk_job_stuck(job, sentence, err);
     log_prob += job->now.log_probs[row];
-    if (ksk_job_ends(job, token))
+    const bool last = ksk_job_ends(job, token);
+    if (!show(job, row, token, last, err))
+        return false;
+    if (last)
         return ksk_job_harvest(job, row, token, log_prob, log_prob,
                                &job->request->results[sentence].hypotheses[copy], err);
     ksk_job_fork(job, row, token, log_prob);

@@ -106,6 +106,37 @@ static void test_few_tokens(void **state)
     clear_translations(translations, line_count);
 }
 
+typedef struct collected {
+    int count;
+    int32_t ids[200];
+} collected;
+
+static bool collect(void *context, const ksk_token *token)
+{
+    collected *const of = (collected *)context + token->line;
+    of->ids[of->count++] = token->id;
+    return of->count < 200;
+}
+
+/* Whoever watches is told the model's ids, not places in the list. */
+static void test_tokens_as_they_come(void **state)
+{
+    static collected seen[line_count];
+    ksk_translate_options options = ksk_translate_defaults(model);
+    options.decoder = "greedy";
+    options.shortlist = few;
+    options.threads = 1;
+    options.on_token = collect;
+    options.context = seen;
+    ksk_translation *translations = translate_lines(model, &options, line_count, lines);
+    for (int i = 0; i < line_count; i++) {
+        const ksk_alternative *const found = &translations[i].alternatives[0];
+        assert_int_equal(seen[i].count, found->id_count);
+        assert_memory_equal(seen[i].ids, found->ids, (size_t)found->id_count * sizeof *found->ids);
+    }
+    clear_translations(translations, line_count);
+}
+
 static void leave_alone(const void *settings, ksk_scores *scores)
 {
     (void)settings, (void)scores;
@@ -136,6 +167,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_whole_vocabulary),
         cmocka_unit_test(test_few_tokens),
+        cmocka_unit_test(test_tokens_as_they_come),
         cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, load, unload);
