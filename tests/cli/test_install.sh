@@ -32,10 +32,12 @@ int main(void)
     return strcmp(ksk_version(), KSK_VERSION);
 }
 END
-pc=$(dirname "$(find "$work/usr" -name kaskad.pc)")
-sed -i "s|^prefix=.*|prefix=$work/usr|" "$pc/kaskad.pc"
+
+# --- with pkg-config, from wherever the tree stands ---
+mv "$work/usr" "$work/moved"
+pc=$(dirname "$(find "$work/moved" -name kaskad.pc)")
 flags=$(PKG_CONFIG_PATH=$pc pkg-config --cflags --libs kaskad)
-libraries=$(dirname "$(find "$work/usr" -name libkaskad.so)")
+libraries=$(dirname "$(find "$work/moved" -name libkaskad.so)")
 # shellcheck disable=SC2086 # flags are several words
 check_exit "compile" 0 cc -std=c17 -Wall -Werror -o "$work/use" "$work/use.c" $flags
 check_exit "run" 0 env LD_LIBRARY_PATH="$libraries" "$work/use"
@@ -51,4 +53,20 @@ int main()
 END
 # shellcheck disable=SC2086
 check_exit "C++" 0 c++ -std=c++17 -Wall -Wextra -Werror -o "$work/use" "$work/use.cc" $flags
+
+# --- with CMake ---
+mkdir "$work/project"
+sed -n '/^<!-- CMakeLists.txt -->$/,/^```$/p' "$(dirname "$0")/../../docs/embed.md" | sed '1,2d;$d' \
+    >"$work/project/CMakeLists.txt"
+cp "$work/use.c" "$work/project/translate.c"
+check_exit "configure" 0 cmake -G Ninja -S "$work/project" -B "$work/built" \
+    -DCMAKE_PREFIX_PATH="$work/moved" -DCMAKE_C_FLAGS=-Werror
+check_exit "build" 0 cmake --build "$work/built"
+check_exit "run, without being told where the library is" 0 env -u LD_LIBRARY_PATH "$work/built/translate"
+check_has "a message" "$(<"$work/out")" "1 "
+check_has "linked to the soname" "$(readelf -d "$work/built/translate")" "[libkaskad.so.0]"
+sed -i 's/kaskad 0.1/kaskad 0.2/' "$work/project/CMakeLists.txt"
+check_exit "another version" 1 cmake -G Ninja -S "$work/project" -B "$work/other" \
+    -DCMAKE_PREFIX_PATH="$work/moved"
+check_has "both are named" "$(tr -s " \n" " " <"$work/err")" "compatible with requested version \"0.2\""
 finish
