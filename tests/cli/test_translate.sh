@@ -136,7 +136,7 @@ check "short output" "$(translate --json --max-length 4 <<<"$(head -n 1 "$work/d
 check "--split" "$(translate --split <<<"Hallo! Hallo!")" "$hello $hello"
 
 # --- options that only the model can judge are refused before any input is read ---
-for options in "--beam 2 --n-best 3" "--max-length 513" "--min-length 300" "--prefix-ids 8000"; do
+for options in "--beam 2 --n-best 3" "--max-length 513" "--min-length 600" "--prefix-ids 8000"; do
     # shellcheck disable=SC2086
     check_exit "$options" 1 "$program" translate -m "$model" $options </dev/null
     [[ $(<"$work/err") != *line* && $(<"$work/out") == "" ]]

@@ -74,13 +74,13 @@ check_exit "an argument for none" 1 translate --decode greedy=3
 check_has "named" "$(<"$work/err")" "'greedy' takes no argument"
 printf 'Zug\tengine\nhelfen\tassist\nHaus\thouse\n' >"$work/glossary"
 check "a glossary" "$(translate --precision f32 --processor "glossary=$work/glossary" --beam 4)" \
-    "Can you assist me, please?
-As soon as I got up early.
-The train came late."
-check "a stronger one" "$(translate --precision f32 --processor "glossary=10,$work/glossary" --beam 4)" \
-    "Can you assist me?
-As soon as I got up early.
-The train engine came late."
+    "Can you please assist me?
+As usual, I got up early.
+The train came too late."
+check "a stronger one" "$(translate --precision f32 --processor "glossary=14,$work/glossary" --beam 4)" \
+    "assist me?
+As usual, I got up early.
+The train engine came too late."
 check_exit "no glossary" 1 translate --processor "glossary=$work/none"
 check_has "named" "$(<"$work/err")" "$work/none: No such file"
 check_exit "no such processor" 1 translate --processor glosary=x
