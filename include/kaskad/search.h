@@ -14,7 +14,8 @@
  *         return ksk_job_end(&job, ok);
  *     }
  *
- * One that searches goes on by itself where ksk_walk stands:
+ * One that searches has ksk_search where ksk_walk stands, and forks, ends and drops rows; or goes on
+ * by itself:
  *
  *     bool ok = ksk_job_prompt(&job, 1, err);
  *     while (ok && job.now.count > 0) {
@@ -105,6 +106,10 @@ KSK_API bool ksk_job_ends(const ksk_job *job, int32_t token);
 KSK_API bool ksk_job_harvest(const ksk_job *job, int row, int32_t token, double log_prob,
                              double score, ksk_hypothesis *hypothesis, ksk_error *err);
 
+/* The same as one more hypothesis of the row's sentence, which has room for `copies`. */
+KSK_API bool ksk_job_finish(const ksk_job *job, int row, int32_t token, double log_prob,
+                            double score, ksk_error *err);
+
 /* Puts the best score first and keeps the first `most`; equal ones stay in their order. */
 KSK_API void ksk_nbest_rank(ksk_nbest *nbest, int most);
 
@@ -140,6 +145,17 @@ typedef int32_t ksk_choose(void *state, const ksk_job *job, int row, float *valu
  * to the options' watcher, and fills the results, copy c of a sentence as its hypothesis c. A
  * decoder that walks streams. Errors: as ksk_decoder.decode. */
 KSK_API bool ksk_walk(ksk_job *job, ksk_choose *choose, void *state, ksk_error *err);
+
+/* Decides what comes of the `rows` rows from `first` on, which have one owner: ksk_job_fork for
+ * what goes on, ksk_job_finish for what ends; a row that gets neither is dropped. values [rows,
+ * vocabulary] are the processed log-probabilities of what may follow. Owners come in ascending
+ * order. Errors: as ksk_decoder.decode. */
+typedef bool ksk_select(void *state, ksk_job *job, int first, int rows, const float *values,
+                        ksk_error *err);
+
+/* Searches from `copies` rows a sentence until no row is left, then ranks the results by score and
+ * keeps the options' n_best. Errors: as ksk_decoder.decode. */
+KSK_API bool ksk_search(ksk_job *job, int copies, ksk_select *select, void *state, ksk_error *err);
 
 #ifdef __cplusplus
 }
