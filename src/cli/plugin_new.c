@@ -10,8 +10,8 @@
 
 enum { LONGEST_LINE = 512, LONGEST_PATH = 4096 };
 
-static const char kinds[] = "decoder|loss|metric|processor|optimiser|operation";
-static const char *const kind_names[] = {"decoder",   "loss",      "metric",
+static const char kinds[] = "decoder|model|loss|metric|processor|optimiser|operation";
+static const char *const kind_names[] = {"decoder",   "model",     "loss",     "metric",
                                          "processor", "optimiser", "operation"};
 
 static bool good_name(const char *name)
