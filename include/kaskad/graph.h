@@ -253,7 +253,8 @@ KSK_API void ksk_plan_free(ksk_plan *plan);
 KSK_API char *ksk_plan_print(const ksk_plan *plan);
 
 /* The mutable half of a computation: memory for values between operations, caches, threads. May
- * serve several plans, one run at a time. Caller frees. */
+ * serve several plans, one run at a time. Caller frees. Errors: BAD_ARGUMENT (threads outside 1 to
+ * 1024), OUT_OF_MEMORY (threads that the system refuses, too). */
 KSK_API ksk_workspace *ksk_workspace_new(int threads, ksk_error *err);
 KSK_API void ksk_workspace_free(ksk_workspace *workspace);
 

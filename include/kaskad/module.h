@@ -39,12 +39,14 @@ KSK_API ksk_module *ksk_module_share(const ksk_module *module);
 KSK_API void ksk_module_release(const ksk_module *module);
 
 /* A new tree whose parameters are drawn from `key`: each from a key split by the parameter's path,
- * so adding one does not change the others. F32. Caller releases. */
+ * so adding one does not change the others. F32. Caller releases. NULL on failure. Errors:
+ * OUT_OF_MEMORY. */
 KSK_API ksk_module *ksk_module_init(const ksk_module *declared, ksk_key key, ksk_error *err);
 
 /* A new tree whose tensors are those `lookup` returns for each path ("model.encoder.layers.0…").
  * `lookup` returns a reference that the tree takes, or NULL with `err` filled. Shapes are checked
- * against the declaration: BAD_FORMAT names the tensor and both shapes. Caller releases. */
+ * against the declaration. Caller releases. NULL on failure. Errors: BAD_FORMAT names the tensor
+ * and both shapes; those of `lookup`; OUT_OF_MEMORY. */
 typedef ksk_tensor *(*ksk_lookup)(void *context, const char *path, ksk_error *err);
 KSK_API ksk_module *ksk_module_bind(const ksk_module *declared, ksk_lookup lookup, void *context,
                                     ksk_error *err);
@@ -66,12 +68,15 @@ KSK_API bool ksk_module_leaf_path(const ksk_module *module, int index, char *pat
 KSK_API bool ksk_module_leaf_trained(const ksk_module *module, int index); /* false for buffers */
 KSK_API int64_t ksk_module_parameters(const ksk_module *module); /* trained numbers in all */
 
-/* The tree of `like` with its leaves replaced by `leaves` (shared, one per leaf, any shape). */
+/* The tree of `like` with its leaves replaced by `leaves` (shared, one per leaf, any shape). Caller
+ * releases. NULL on failure. Errors: BAD_ARGUMENT (a leaf that is NULL), OUT_OF_MEMORY. */
 KSK_API ksk_module *ksk_module_unflatten(const ksk_module *like, const ksk_tensor *const *leaves,
                                          ksk_error *err);
 
 /* A tree of `function(path, leaf)` and of `function(path, leaf of a, leaf of b)`; `function`
- * returns a reference that the tree takes, or NULL with `err` filled. Zip needs equal structure. */
+ * returns a reference that the tree takes, or NULL with `err` filled. Zip needs equal structure.
+ * Caller releases. NULL on failure. Errors: those of `function`, BAD_ARGUMENT (structures that
+ * differ), OUT_OF_MEMORY. */
 typedef ksk_tensor *(*ksk_map_function)(void *context, const char *path, const ksk_tensor *leaf,
                                         ksk_error *err);
 typedef ksk_tensor *(*ksk_zip_function)(void *context, const char *path, const ksk_tensor *a,

@@ -28,7 +28,7 @@ KSK_API const char *ksk_dtype_name(ksk_dtype dtype);
 KSK_API ksk_tensor *ksk_tensor_new(ksk_dtype dtype, int rank, const int64_t *shape, ksk_error *err);
 
 /* The same over memory of the caller's: `release(owner)` is called when the last reference goes
- * (release may be NULL for memory that outlives the tensor). */
+ * (release may be NULL for memory that outlives the tensor). Errors: as ksk_tensor_new. */
 KSK_API ksk_tensor *ksk_tensor_wrap(ksk_dtype dtype, int rank, const int64_t *shape,
                                     const void *data, void (*release)(void *owner), void *owner,
                                     ksk_error *err);
@@ -54,10 +54,12 @@ KSK_API const int32_t *ksk_tensor_i32(const ksk_tensor *tensor); /* NULL unless 
 KSK_API void *ksk_tensor_fill(ksk_tensor *tensor);
 
 /* A tensor of the same shape with elements converted (F32, BF16, F16 among each other; round to
- * nearest even). Shares when nothing changes. */
+ * nearest even). Shares when nothing changes. Caller releases. Errors: UNSUPPORTED (other types),
+ * OUT_OF_MEMORY. */
 KSK_API ksk_tensor *ksk_tensor_convert(const ksk_tensor *tensor, ksk_dtype dtype, ksk_error *err);
 
-/* The same elements under another shape of the same count; shares the memory. */
+/* The same elements under another shape of the same count; shares the memory. Caller releases.
+ * Errors: BAD_ARGUMENT, OUT_OF_MEMORY. */
 KSK_API ksk_tensor *ksk_tensor_reshape(const ksk_tensor *tensor, int rank, const int64_t *shape,
                                        ksk_error *err);
 
