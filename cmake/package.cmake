@@ -1,0 +1,23 @@
+# Debian packages by `cpack -G DEB`: one for each part of install.cmake.
+set(CPACK_PACKAGE_NAME kaskad)
+set(CPACK_PACKAGE_VENDOR kaskad)
+set(CPACK_PACKAGE_CONTACT "the authors of kaskad <kaskad@localhost>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "Transformer text models on CPUs: translate, score, train")
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_COMPONENTS_ALL runtime dev)
+set(CPACK_DEB_COMPONENT_INSTALL ON)
+set(CPACK_STRIP_FILES ON)
+
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION science)
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_NAME kaskad)
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_SUGGESTS libkaskad-dev)
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_GENERATE_SHLIBS ON)
+set(CPACK_COMPONENT_RUNTIME_DESCRIPTION "The program kaskad, the shared library and the manual.")
+set(CPACK_DEBIAN_DEV_PACKAGE_NAME libkaskad-dev)
+set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
+# pkg-config reads the files of all that the static library needs.
+set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS "kaskad (= ${PROJECT_VERSION}), libdnnl-dev, libsentencepiece-dev, libjansson-dev, libutf8proc-dev, libyaml-dev, zlib1g-dev")
+set(CPACK_COMPONENT_DEV_DESCRIPTION "Headers, static library, pkg-config file, CMake package, examples and plugin templates.")
+include(CPack)
