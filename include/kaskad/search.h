@@ -14,8 +14,8 @@
  *         return ksk_job_end(&job, ok);
  *     }
  *
- * One that searches has ksk_search where ksk_walk stands, and forks, ends and drops rows; or goes on
- * by itself:
+ * One that searches has ksk_search where ksk_walk stands, and forks, ends and drops rows; or goes
+ * on by itself:
  *
  *     bool ok = ksk_job_prompt(&job, 1, err);
  *     while (ok && job.now.count > 0) {
