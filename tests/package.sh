@@ -6,7 +6,7 @@ source "$(dirname "$0")/cli/lib.sh" ""
 root=$(cd "$(dirname "$0")/.." && pwd)
 model=$root/models/tatoeba-deu-eng
 for package in "$@"; do
-    check_exit "unpack $package" 0 dpkg-deb -x "$package" "$work/root"
+    check_exit "unpack $package" 0 dpkg-deb -x "$package" "$work/unpacked"
     check_has "its licence is there" "$(dpkg-deb -c "$package")" "/copyright"
 done
 depends=$(for package in "$@"; do dpkg-deb -f "$package" Package Depends; done)
@@ -14,9 +14,9 @@ for library in libc6 libdnnl2 libsentencepiece0 libjansson4 libutf8proc2 libyaml
     check_has "depends on" "$depends" "$library"
 done
 check_has "the headers' package on the library's" "$depends" "kaskad (= "
-check "nothing outside /usr" "$(ls "$work/root")" usr
-kaskad=$work/root/usr/bin/kaskad
-library=$(find "$work/root" -name 'libkaskad.so.[0-9]' -printf '%h')
+check "nothing outside /usr" "$(ls "$work/unpacked")" usr
+kaskad=$work/unpacked/usr/bin/kaskad
+library=$(find "$work/unpacked" -name 'libkaskad.so.[0-9]' -printf '%h')
 line="Der Zug kam zu spät."
 text=$("$kaskad" translate -m "$model" <<<"$line")
 check_has "the program translates" "$text" "The train came"
@@ -24,7 +24,7 @@ check_exit "and verifies" 0 "$kaskad" verify -m "$model"
 flags=$(PKG_CONFIG_PATH=$library/pkgconfig pkg-config --cflags --libs kaskad)
 # shellcheck disable=SC2086 # flags are several words
 check_exit "build an example" 0 \
-    cc -o "$work/translate" "$work/root/usr/share/doc/kaskad/examples/translate.c" $flags
+    cc -o "$work/translate" "$work/unpacked/usr/share/doc/kaskad/examples/translate.c" $flags
 check "which translates" "$(LD_LIBRARY_PATH=$library "$work/translate" "$model" <<<"$line")" "$text"
 [[ -f $library/cmake/kaskad/kaskad-config.cmake ]]
 check "the CMake package" $? 0

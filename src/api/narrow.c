@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "kaskad/memory.h"
+#include "scorer/head.h"
 
 static bool select_tokens(ksk_narrow *n, const ksk_shortlist *shortlist, int sentences,
                           const int32_t *const *sources, const int *lengths, ksk_error *err)
@@ -30,18 +31,9 @@ static void include_forced(ksk_narrow *n, const ksk_sequence_rules *rules,
         ksk_selection_include(&n->selection, options->prefix[i]);
 }
 
-/* The place of an id in the selection; -1: it is not there. */
 static int place_of(const ksk_narrow *n, int32_t id)
 {
-    size_t low = 0, high = n->selection.count;
-    while (low < high) {
-        const size_t middle = low + (high - low) / 2;
-        if (n->selection.ids[middle] < id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < n->selection.count && n->selection.ids[low] == id ? (int)low : -1;
+    return ksk_token_place(n->selection.ids, (int)n->selection.count, id);
 }
 
 static int place_all(const ksk_narrow *n, const int32_t *ids, int count, int32_t *places)

@@ -1,13 +1,13 @@
 /* kaskad distill: a teacher's translations of the training data, for a student. */
 #include <inttypes.h>
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/json.h"
+#include "cli/stop.h"
 #include "kaskad/distill.h"
 
 static const char precisions[] = "f32|bf16|int8";
@@ -50,23 +50,6 @@ static bool parse(int argc, char **argv, settings *s, int *status)
 /* --- progress -----------------------------------------------------------------------------------
  */
 
-static volatile sig_atomic_t stopping;
-
-/* The handler has been reset by then: a second signal ends the program at once. */
-static void stop(int number)
-{
-    (void)number;
-    stopping = 1;
-}
-
-static void catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = stop, .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
-
 typedef struct screen {
     bool terminal, quiet;
     int64_t begun; /* lines that were there at the start, -1: not known yet */
@@ -80,7 +63,7 @@ static bool watch(void *context, const ksk_distill_progress *p)
     if (s->begun < 0)
         s->begun = p->done;
     if (s->quiet || (p->done == s->begun && p->done == 0))
-        return !stopping;
+        return !ksk_stop_asked();
     fprintf(stderr, "%s%" PRId64 " of %" PRId64 " lines", s->terminal ? "\r" : "", p->done,
             p->lines);
     if (p->done > s->begun)
@@ -89,7 +72,7 @@ static bool watch(void *context, const ksk_distill_progress *p)
                 left % 60);
     fputs(s->terminal ? "\033[K" : "\n", stderr);
     fflush(stderr);
-    return !stopping;
+    return !ksk_stop_asked();
 }
 
 /* --- output ----------------------------------------------------------------------------------- */
@@ -182,7 +165,7 @@ static int run(int argc, char **argv)
     ksk_error err = {0};
     ksk_distill_result result = {0};
     const ksk_load_options load = {.precision = (ksk_precision)s.precision};
-    catch_signals();
+    ksk_stop_catch();
     ksk_model *teacher = ksk_model_load(s.model, &load, &err);
     const bool ok =
         teacher && distill(&s, teacher, &result, &err) && write_length(&s, &result, &err);

@@ -1,6 +1,5 @@
 /* kaskad shortlist: which target tokens a source sentence may need, learned from sentence pairs. */
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "cli/json.h"
+#include "cli/stop.h"
 #include "kaskad/shortlist.h"
 
 typedef struct settings {
@@ -45,37 +45,18 @@ static bool parse(int argc, char **argv, settings *s, int *status)
 /* --- progress -----------------------------------------------------------------------------------
  */
 
-static volatile sig_atomic_t stopping;
-
-/* The handler has been reset by then: a second signal ends the program at once. */
-static void stop(int number)
-{
-    (void)number;
-    stopping = 1;
-}
-
-static void catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = stop, .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    /* A file that may not grow is an error with a message, as a full disk is. */
-    signal(SIGXFSZ, SIG_IGN);
-}
-
 /* A line that is written over on a terminal, and a line each time elsewhere. */
 static bool watch(void *context, const ksk_shortlist_progress *p)
 {
     const bool terminal = isatty(STDERR_FILENO);
     if (*(const bool *)context)
-        return !stopping;
+        return !ksk_stop_asked();
     fprintf(stderr, "%s%s", terminal ? "\r" : "", p->stage);
     if (p->done)
         fprintf(stderr, ", iteration %d of %d", p->done, p->iterations);
     fprintf(stderr, ", %.1f s%s", p->seconds, terminal ? " …\033[K" : "\n");
     fflush(stderr);
-    return !stopping;
+    return !ksk_stop_asked();
 }
 
 /* --- output ----------------------------------------------------------------------------------- */
@@ -168,7 +149,7 @@ static int run(int argc, char **argv)
     }
     ksk_error err = {0};
     ksk_shortlist_result result = {0};
-    catch_signals();
+    ksk_stop_catch();
     ksk_model *model = ksk_model_load(s.model, NULL, &err);
     const bool ok = model && learn(&s, model, &result, &err);
     ksk_model_free(model);

@@ -1,37 +1,18 @@
 /* kaskad train: a recipe and raw text in, a checkpoint out. */
 #include <inttypes.h>
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/stop.h"
 #include "kaskad/kaskad.h"
 #include "kaskad/train.h"
 
 /* --- signals ------------------------------------------------------------------------------------
  */
-
-static volatile sig_atomic_t stopping;
-
-/* The handler has been reset by then: a second signal ends the program at once. */
-static void stop(int number)
-{
-    (void)number;
-    stopping = 1;
-}
-
-static void catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = stop, .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    /* A file that may not grow is an error with a message, as a full disk is. */
-    signal(SIGXFSZ, SIG_IGN);
-}
 
 /* --- progress -----------------------------------------------------------------------------------
  */
@@ -113,7 +94,7 @@ static bool watch(void *context, const ksk_train_progress *p)
         if (!strcmp(p->stage, "training"))
             show_update(s, p);
     }
-    return !stopping;
+    return !ksk_stop_asked();
 }
 
 /* --- arguments ----------------------------------------------------------------------------------
@@ -188,7 +169,7 @@ static int run(int argc, char **argv)
     ksk_error err = {0};
     screen s = {.terminal = isatty(STDERR_FILENO), .quiet = quiet};
     const ksk_train_options training = {.resume = resume, .watch = watch, .context = &s};
-    catch_signals();
+    ksk_stop_catch();
     ksk_recipe *recipe = load(&rest, &err);
     const bool ok =
         recipe && set_keys(recipe, &err) && ksk_train(recipe, out, &training, NULL, &err);

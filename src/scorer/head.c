@@ -142,17 +142,17 @@ void ksk_choice_clear(ksk_choice *choice)
     *choice = (ksk_choice){.count = 0};
 }
 
-int ksk_choice_place(const ksk_choice *choice, int32_t token)
+int ksk_token_place(const int32_t *tokens, int count, int32_t token)
 {
-    int low = 0, high = choice->count;
+    int low = 0, high = count;
     while (low < high) {
         const int middle = low + (high - low) / 2;
-        if (choice->tokens[middle] < token)
+        if (tokens[middle] < token)
             low = middle + 1;
         else
             high = middle;
     }
-    return low < choice->count && choice->tokens[low] == token ? low : -1;
+    return low < count && tokens[low] == token ? low : -1;
 }
 
 void ksk_choice_logits(const ksk_choice *choice, int64_t rows, const float *x, float *logits)

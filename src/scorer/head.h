@@ -30,8 +30,8 @@ bool ksk_choice_make(ksk_choice *choice, const ksk_head *head, int count, const 
                      ksk_error *err);
 void ksk_choice_clear(ksk_choice *choice);
 
-/* The place of a token in a choice whose tokens ascend; -1: it is not there. */
-int ksk_choice_place(const ksk_choice *choice, int32_t token);
+/* The place of a token among tokens [count] that ascend; -1: it is not there. */
+int ksk_token_place(const int32_t *tokens, int count, int32_t token);
 
 /* Decoded rows x [rows, width] → logits [rows, choice->count]. */
 void ksk_choice_logits(const ksk_choice *choice, int64_t rows, const float *x, float *logits);

@@ -292,20 +292,16 @@ bool ksk_markov_scorer_narrow(ksk_markov *self, int count, const int32_t *tokens
     self->vocabulary = s->rules.vocabulary;
     self->end_id = s->rules.end_id;
     self->pad_id = s->rules.pad_id;
-    if (count == 0) {
-        s->narrow.count = 0;
-        return true;
-    }
     if (!check_head(s, err) || !ksk_choice_make(&s->narrow, s->plans->head, count, tokens, err))
         return false;
-    const int end = ksk_choice_place(&s->narrow, s->rules.end_id);
+    const int end = ksk_token_place(tokens, count, s->rules.end_id);
     if (end < 0) {
         s->narrow.count = 0;
         return ksk_fail(err, KSK_BAD_ARGUMENT, "the end is not among the chosen tokens");
     }
     self->vocabulary = count;
     self->end_id = end;
-    self->pad_id = ksk_choice_place(&s->narrow, s->rules.pad_id);
+    self->pad_id = ksk_token_place(tokens, count, s->rules.pad_id);
     return true;
 }
 

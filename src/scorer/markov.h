@@ -9,8 +9,8 @@
 ksk_markov *ksk_markov_scorer_new(const ksk_seq2seq_plans *plans, const ksk_sequence_rules *rules,
                                   int threads, ksk_error *err);
 
-/* Makes the tokens [count], which ascend and hold the end, the scorer's whole vocabulary: a token's
- * id is its place among them. 0: the model's own again. Errors: OUT_OF_MEMORY, BAD_ARGUMENT,
+/* Makes the tokens [count], which ascend and hold the end, the scorer's whole vocabulary until
+ * the next call: a token's id is its place among them. Errors: OUT_OF_MEMORY, BAD_ARGUMENT,
  * UNSUPPORTED. */
 bool ksk_markov_scorer_narrow(ksk_markov *scorer, int count, const int32_t *tokens, ksk_error *err);
 

@@ -130,9 +130,9 @@ bool ksk_seq2seq_scorer_narrow(ksk_l2r *self, int count, const int32_t *tokens, 
     self->vocabulary = 0;
     if (!ksk_choice_make(&s->choice, s->plans->head, count, tokens, err))
         return false;
-    self->start_id = ksk_choice_place(&s->choice, s->rules.start_id);
-    self->end_id = ksk_choice_place(&s->choice, s->rules.end_id);
-    self->pad_id = ksk_choice_place(&s->choice, s->rules.pad_id);
+    self->start_id = ksk_token_place(tokens, count, s->rules.start_id);
+    self->end_id = ksk_token_place(tokens, count, s->rules.end_id);
+    self->pad_id = ksk_token_place(tokens, count, s->rules.pad_id);
     if (self->start_id < 0 || self->end_id < 0)
         return ksk_fail(err, KSK_BAD_ARGUMENT, "start and end are not among the chosen tokens");
     self->vocabulary = count;
