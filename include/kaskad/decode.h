@@ -228,6 +228,9 @@ typedef struct ksk_decode_options {
     const ksk_token_watcher *watcher; /* of decoders that stream; borrowed; NULL: nobody watches */
 
     const char *argument; /* settings that a plugin's decoder alone has, as text; NULL: none */
+
+    double deadline; /* when decoding gives up, in seconds of the monotonic clock; 0: never. It is
+                        looked at before every step */
 } ksk_decode_options;
 
 /* Nothing but max-probability decoding: the defaults in the comments above. */
@@ -268,7 +271,7 @@ typedef struct ksk_decoder {
      * batching. Several threads may call it at once, each with a scorer of its own; the processors
      * of the options are the same for all. Errors: those of the scorer; BAD_ARGUMENT names the
      * option, or the sentence whose constraints leave no token to choose; INTERRUPTED (the watcher
-     * said so); OUT_OF_MEMORY. On failure the results hold nothing. */
+     * said so, or the deadline is past); OUT_OF_MEMORY. On failure the results hold nothing. */
     bool (*decode)(ksk_l2r *scorer, int sentences, const int32_t *const *sources,
                    const int *lengths, const ksk_decode_options *options, const uint64_t *numbers,
                    ksk_nbest *results, ksk_error *err);

@@ -42,6 +42,8 @@ typedef enum ksk_storage { KSK_STORAGE_AS_IS, KSK_STORAGE_F32, KSK_STORAGE_BF16 
 typedef struct ksk_load_options {
     ksk_precision precision; /* of the products with weights and of embeddings; AUTO */
     ksk_storage weights;     /* KSK_STORAGE_AS_IS */
+    int64_t memory_limit;    /* most bytes that the process may need with the weights in memory,
+                                which is found out before they are; 0: no limit */
 } ksk_load_options;
 KSK_API ksk_load_options ksk_load_defaults(void);
 
@@ -53,7 +55,8 @@ KSK_API ksk_load_options ksk_load_defaults(void);
  * Markov Transformers and without such kernels. Only f32 computes what the reference computes.
  *
  * Errors: BAD_FILE, BAD_FORMAT (the message names the file and the field or tensor), UNSUPPORTED
- * (an architecture or setting; more precision than a quantised checkpoint has), OUT_OF_MEMORY. */
+ * (an architecture or setting; more precision than a quantised checkpoint has), OUT_OF_MEMORY (also
+ * when the memory limit is too low; the message says what is needed). */
 KSK_API ksk_model *ksk_model_load(const char *directory, const ksk_load_options *options,
                                   ksk_error *err);
 KSK_API void ksk_model_free(ksk_model *model);
@@ -124,6 +127,12 @@ typedef struct ksk_translate_options {
     const char *shortlist;     /* file that `kaskad shortlist` wrote for the model: each batch is
                                   decoded with the tokens alone that it selects; NULL: with all */
 
+    /* limits */
+    int64_t
+        memory_limit;   /* most bytes that the process may need, by ksk_translator_need; 0: none */
+    int64_t line_limit; /* most bytes of a line, 1 MiB; 0: any number */
+    double time_limit;  /* most seconds that a batch may take for each of its sentences; 0: any */
+
     /* Called with each token as it is chosen; false asks to stop. For decoders that settle on one
      * token after the other ("greedy", "sample"); NULL: nobody watches. The tokens of a piece come
      * in order, those of pieces that are decoded together take turns. With `threads` 1, or a single
@@ -136,10 +145,24 @@ typedef struct ksk_translate_options {
 KSK_API ksk_translate_options ksk_translate_defaults(const ksk_model *model);
 
 /* A translator for the model, which must outlive it. `options` (copied, but for what its pointers
- * point to) may be NULL. Caller frees. Errors: BAD_ARGUMENT names the option; OUT_OF_MEMORY. */
+ * point to) may be NULL. Caller frees. Errors: BAD_ARGUMENT names the option; OUT_OF_MEMORY, also
+ * when the memory limit is too low (the message says what is needed, and what would lower it). */
 KSK_API ksk_translator *ksk_translator_new(const ksk_model *model,
                                            const ksk_translate_options *options, ksk_error *err);
 KSK_API void ksk_translator_free(ksk_translator *translator);
+
+/* The most memory that a process needs which translates, in bytes: as much as the longest lines and
+ * outputs of full batches take. The program's own code and a second model's weights are the
+ * caller's to add. */
+typedef struct ksk_memory_need {
+    int64_t program; /* the library, those it links, the vocabulary */
+    int64_t weights; /* the checkpoint where it is mapped, and what is packed beside it */
+    int64_t caches;  /* keys and values of sources and outputs */
+    int64_t layers;  /* what they compute, logits included; what packing weights took for a while */
+    int64_t search;  /* hypotheses or lattices, and the text of eight batches */
+    int64_t total;
+} ksk_memory_need;
+KSK_API void ksk_translator_need(const ksk_translator *translator, ksk_memory_need *need);
 
 /* One hypothesis of one line. */
 typedef struct ksk_alternative {
@@ -165,9 +188,9 @@ KSK_API void ksk_translation_clear(ksk_translation *translation); /* frees the c
 
 /* Translates `count` lines; `translations` [count] is zeroed or cleared on entry and filled in
  * order. Line i of this call is number `translator's lines so far` + i for random numbers. An empty
- * line gives an empty translation. Errors: BAD_ARGUMENT (a line over the limit with
- * KSK_LONG_ERROR; a line whose constraints leave no token to choose), INTERRUPTED (on_token said
- * so), OUT_OF_MEMORY; nothing is filled then. */
+ * line gives an empty translation. Errors: BAD_ARGUMENT (a line over the limit, or over the model's
+ * positions with KSK_LONG_ERROR; a line whose constraints leave no token to choose), INTERRUPTED
+ * (on_token said so, or the time limit is over), OUT_OF_MEMORY; nothing is filled then. */
 KSK_API bool ksk_translate(ksk_translator *translator, int count, const char *const *lines,
                            ksk_translation *translations, ksk_error *err);
 

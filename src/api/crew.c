@@ -151,7 +151,10 @@ typedef struct batch {
 static bool decode_at(const work *w, seat *at, const batch *b, int count, ksk_error *err)
 {
     const ksk_crew *crew = w->crew;
-    const ksk_decode_options *options = &w->options->decode;
+    ksk_decode_options timed = w->options->decode;
+    const ksk_decode_options *const options = &timed;
+    if (w->options->time_limit > 0)
+        timed.deadline = now() + w->options->time_limit * count;
     if (!crew->shortlist)
         return ksk_scorer_decode(&at->scorer, count, b->sources, b->lengths, options, b->numbers,
                                  b->results, err);

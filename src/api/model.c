@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "api/need.h"
 #include "base/file.h"
 #include "base/string.h"
 #include "kaskad/memory.h"
@@ -157,7 +158,7 @@ static bool load(ksk_model *model, const ksk_load_options *options, ksk_error *e
         return false;
     if (!load_generation(model, err) || !load_module(model, options->weights, err) ||
         !ksk_model_read_rules(model, err) || !choose_precision(model, options->precision, err) ||
-        !pack(model, err))
+        !ksk_model_fits(model, options->memory_limit, err) || !pack(model, err))
         return false;
     model->tokenizer = ksk_tokenizer_load(model->directory, err);
     return model->tokenizer && vocabularies_fit(model, err);

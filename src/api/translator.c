@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "api/need.h"
 #include "api/translator.h"
 #include "base/ledger.h"
 #include "base/string.h"
@@ -12,7 +13,8 @@
 
 ksk_translate_options ksk_translate_defaults(const ksk_model *model)
 {
-    return (ksk_translate_options){.decode = model->decode, .batch_size = 32};
+    return (ksk_translate_options){
+        .decode = model->decode, .batch_size = 32, .line_limit = 1 << 20};
 }
 
 /* --- making -------------------------------------------------------------------------------------
@@ -85,6 +87,9 @@ static bool check_options(const ksk_translate_options *options, ksk_error *err)
     if (options->batch_tokens < 0)
         return ksk_fail(err, KSK_BAD_ARGUMENT, "batch_tokens %d: expected 0 (no limit) or more",
                         options->batch_tokens);
+    if (options->memory_limit < 0 || options->line_limit < 0 || !(options->time_limit >= 0))
+        return ksk_fail(err, KSK_BAD_ARGUMENT,
+                        "memory_limit, line_limit and time_limit are 0 (no limit) or more");
     return true;
 }
 
@@ -118,10 +123,13 @@ ksk_translator *ksk_translator_new(const ksk_model *model, const ksk_translate_o
         translator->options.threads = processors();
     /* Decoding nothing checks the options, here rather than at the first line. */
     if (check_options(&translator->options, err) && choose_decoder(translator, err) &&
-        watch_tokens(translator, err) && load_shortlist(translator, err) &&
+        watch_tokens(translator, err) &&
+        ksk_model_fits(model, translator->options.memory_limit, err) &&
+        load_shortlist(translator, err) &&
         (translator->crew = ksk_crew_new(model, translator->decoder, translator->shortlist,
                                          translator->options.threads, err)) &&
-        ksk_crew_check(translator->crew, &translator->options, err))
+        ksk_crew_check(translator->crew, &translator->options, err) &&
+        ksk_translator_fits(translator, err))
         return translator;
     ksk_translator_free(translator);
     return NULL;
@@ -237,6 +245,11 @@ static bool cut_line(job *j, int line)
     const char *text = j->lines[line];
     const size_t length = strlen(text);
     int part = 0;
+    const int64_t limit = j->translator->options.line_limit;
+    if (limit && length > (uint64_t)limit)
+        return ksk_fail(j->err, KSK_BAD_ARGUMENT,
+                        "line %d has %zu bytes, the line limit is %lld; raise it, or cut the line",
+                        line + 1, length, (long long)limit);
     if (is_blank(text))
         return true;
     if (!j->translator->options.split_sentences)

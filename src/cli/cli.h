@@ -19,6 +19,7 @@ typedef enum ksk_option_kind {
     KSK_OPTION_FLAG,
     KSK_OPTION_INT,
     KSK_OPTION_UINT64,
+    KSK_OPTION_SIZE,
     KSK_OPTION_NUMBER,
     KSK_OPTION_TEXT,
     KSK_OPTION_TEXTS,
@@ -57,6 +58,11 @@ typedef struct ksk_option {
 #define KSK_UINT64(name, letter, value, help, target)                                              \
     {                                                                                              \
         KSK_OPT(KSK_OPTION_UINT64, name, letter, value, help, target)                              \
+    }
+/* int64_t *: bytes, as 4096, 64K, 512M, 2G */
+#define KSK_BYTES(name, letter, help, target)                                                      \
+    {                                                                                              \
+        KSK_OPT(KSK_OPTION_SIZE, name, letter, "SIZE", help, target)                               \
     }
 /* const char ** */
 #define KSK_TEXT(name, letter, value, help, target)                                                \

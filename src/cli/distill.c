@@ -170,8 +170,10 @@ static int run(int argc, char **argv)
     const bool ok =
         teacher && distill(&s, teacher, &result, &err) && write_length(&s, &result, &err);
     ksk_model_free(teacher);
-    if (!ok)
-        return ksk_complain("%s", err.message);
+    if (!ok) {
+        ksk_complain("%s", err.message);
+        return ksk_stop_status();
+    }
     if (result.whole && !s.quiet)
         fprintf(stderr, "kaskad: %s was whole already\n", s.out);
     if (s.json)

@@ -4,12 +4,14 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/stop.h"
 #include "kaskad/memory.h"
 
 enum { READ_AT_ONCE = 1 << 16, LONGEST_LINE = 64 << 20 };
@@ -22,6 +24,7 @@ struct ksk_lines {
     size_t searched; /* no newline is before this */
     bool at_end, failed;
     int64_t size, position;
+    int64_t limit, given; /* most bytes of a line; lines so far */
 };
 
 void ksk_line_free(ksk_line *line)
@@ -48,7 +51,13 @@ ksk_lines *ksk_lines_open(const char *path)
     struct stat status;
     const bool regular = fstat(lines->fd, &status) == 0 && S_ISREG(status.st_mode);
     lines->size = regular ? (int64_t)status.st_size : -1;
+    lines->limit = LONGEST_LINE;
     return lines;
+}
+
+void ksk_lines_limit(ksk_lines *lines, int64_t bytes)
+{
+    lines->limit = bytes ? bytes : INT64_MAX;
 }
 
 void ksk_lines_close(ksk_lines *lines)
@@ -91,12 +100,23 @@ static ksk_lines_status fail(ksk_lines *lines, const char *what, const char *why
     return KSK_LINES_FAILED;
 }
 
+static ksk_lines_status too_long(ksk_lines *lines)
+{
+    char what[120];
+    snprintf(what, sizeof what, "line %lld has more than %lld bytes, which is the limit",
+             (long long)lines->given + 1, (long long)lines->limit);
+    return fail(lines, what, lines->limit < LONGEST_LINE ? "; --max-line SIZE raises it" : "");
+}
+
 static ksk_lines_status read_more(ksk_lines *lines, bool wait)
 {
-    if (lines->end - lines->start > LONGEST_LINE)
-        return fail(lines, "a line has more than 64 MiB", "");
-    struct pollfd poll_input = {.fd = lines->fd, .events = POLLIN};
-    if (!wait && poll(&poll_input, 1, 0) == 0)
+    struct pollfd ready[] = {{.fd = lines->fd, .events = POLLIN},
+                             {.fd = ksk_stop_descriptor(), .events = POLLIN}};
+    while (poll(ready, 2, wait ? -1 : 0) < 0 && errno == EINTR)
+        continue;
+    if (ready[1].revents)
+        return KSK_LINES_END;
+    if (!ready[0].revents && !wait)
         return KSK_LINES_LATER;
     if (!make_room(lines))
         return fail(lines, "out of memory", "");
@@ -136,11 +156,14 @@ static ksk_lines_status take(ksk_lines *lines, size_t end, bool newline, ksk_lin
 {
     const char *bytes = lines->buffer + lines->start;
     size_t length = end - lines->start;
+    if ((int64_t)length > lines->limit)
+        return too_long(lines);
     *line = (ksk_line){.newline = newline, .cr = length > 0 && bytes[length - 1] == '\r'};
     if (!copy_text(bytes, length - line->cr, line))
         return fail(lines, "out of memory", "");
     lines->position += (int64_t)(length + newline);
     lines->start = lines->searched = end + newline;
+    lines->given++;
     return KSK_LINES_LINE;
 }
 
@@ -158,6 +181,8 @@ ksk_lines_status ksk_lines_next(ksk_lines *lines, bool wait, ksk_line *line)
             return KSK_LINES_END;
         if (lines->at_end)
             return take(lines, lines->end, false, line);
+        if ((int64_t)(lines->end - lines->start) > lines->limit)
+            return too_long(lines);
         const ksk_lines_status status = read_more(lines, wait);
         if (status != KSK_LINES_LINE)
             return status;

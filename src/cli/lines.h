@@ -18,18 +18,20 @@ void ksk_line_free(ksk_line *line);
 
 typedef struct ksk_lines ksk_lines;
 
-/* Opens a file, or standard input for "-". NULL when that fails (said on stderr). */
+/* Opens a file, or standard input for "-". NULL when that fails (said on stderr). A line of more
+ * than 64 MiB, or what ksk_lines_limit says (0: any), is a failure. */
 ksk_lines *ksk_lines_open(const char *path);
+void ksk_lines_limit(ksk_lines *lines, int64_t bytes);
 void ksk_lines_close(ksk_lines *lines);
 
 typedef enum ksk_lines_status {
     KSK_LINES_LINE,
     KSK_LINES_LATER, /* no whole line has come yet; only without `wait` */
-    KSK_LINES_END,
+    KSK_LINES_END,   /* of the input, or a signal has asked to stop (cli/stop.h) */
     KSK_LINES_FAILED /* said on stderr */
 } ksk_lines_status;
 
-/* The next line, which the caller frees. A line of more than 64 MiB is a failure. */
+/* The next line, which the caller frees. */
 ksk_lines_status ksk_lines_next(ksk_lines *lines, bool wait, ksk_line *line);
 
 /* Size of a regular file, or -1; bytes of it that lines have been given of. */

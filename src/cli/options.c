@@ -145,6 +145,25 @@ static bool read_uint64(const char *text, uint64_t *value)
     return errno == 0;
 }
 
+/* Bytes, or so many K, M, G or T of them. */
+static bool read_bytes(const char *text, int64_t *value)
+{
+    static const char units[] = "KMGT";
+    uint64_t bytes;
+    char digits[24];
+    const size_t length = strspn(text, "0123456789");
+    const char *const unit = text[length] ? strchr(units, text[length] & ~0x20) : NULL;
+    const int shift = unit ? 10 * (int)(unit - units + 1) : 0;
+    if (length == 0 || length >= sizeof digits || (text[length] && (!unit || text[length + 1])))
+        return false;
+    memcpy(digits, text, length);
+    digits[length] = '\0';
+    if (!read_uint64(digits, &bytes) || bytes > (uint64_t)INT64_MAX >> shift)
+        return false;
+    *value = (int64_t)(bytes << shift);
+    return true;
+}
+
 static int find_choice(const char *choices, const char *value)
 {
     const size_t length = strlen(value);
@@ -189,6 +208,13 @@ static bool store(const ksk_command *command, const ksk_option *option, const ch
         if (read_uint64(text, option->target))
             return true;
         return misused(command, status, "--%s takes a whole number from 0 to 2^64 - 1, not '%s'",
+                       option->name, text);
+    case KSK_OPTION_SIZE:
+        if (read_bytes(text, option->target))
+            return true;
+        return misused(command, status,
+                       "--%s takes a number of bytes, as 65536, 64K, 512M or 2G, "
+                       "not '%s'",
                        option->name, text);
     case KSK_OPTION_CHOICE:
         *(int *)option->target = find_choice(option->value, text);

@@ -1,7 +1,6 @@
 #include "cli/progress.h"
 
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,23 +15,9 @@ static double now(void)
     return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
-/* The handler has been reset by then: the signal ends the program as it would have. */
-static void end_line(int number)
-{
-    const ssize_t written = write(STDERR_FILENO, "\n", 1);
-    (void)written;
-    raise(number);
-}
-
 void ksk_progress_start(const ksk_lines *input)
 {
     active = ksk_lines_size(input) > 0 && isatty(STDERR_FILENO);
-    if (!active)
-        return;
-    struct sigaction action = {.sa_handler = end_line, .sa_flags = (int)SA_RESETHAND};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
     started = now();
 }
 
@@ -62,6 +47,4 @@ void ksk_progress_end(void)
         return;
     active = false;
     fputc('\n', stderr);
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
 }

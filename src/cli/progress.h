@@ -4,8 +4,7 @@
 
 #include "cli/lines.h"
 
-/* Shows progress from now on when `input` is a regular file and stderr a terminal. SIGINT and
- * SIGTERM then leave the terminal on a fresh line. */
+/* Shows progress from now on when `input` is a regular file and stderr a terminal. */
 void ksk_progress_start(const ksk_lines *input);
 
 /* `lines` lines are done. */

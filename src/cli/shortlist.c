@@ -153,8 +153,10 @@ static int run(int argc, char **argv)
     ksk_model *model = ksk_model_load(s.model, NULL, &err);
     const bool ok = model && learn(&s, model, &result, &err);
     ksk_model_free(model);
-    if (!ok)
-        return ksk_complain("%s", err.message);
+    if (!ok) {
+        ksk_complain("%s", err.message);
+        return ksk_stop_status();
+    }
     if (s.json)
         print_json(&s, &result);
     else

@@ -11,4 +11,11 @@ void ksk_stop_catch(void);
 /* Whether one has come. */
 bool ksk_stop_asked(void);
 
+/* Can be read once one has come; -1 before ksk_stop_catch. */
+int ksk_stop_descriptor(void);
+
+/* What a program that was asked to stop exits with, as a shell reports it: 130 after SIGINT, 143
+ * after SIGTERM; 1 when it was not asked. */
+int ksk_stop_status(void);
+
 #endif

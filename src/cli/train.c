@@ -175,8 +175,10 @@ static int run(int argc, char **argv)
         recipe && set_keys(recipe, &err) && ksk_train(recipe, out, &training, NULL, &err);
     close_line(&s);
     ksk_recipe_free(recipe);
-    if (!ok)
-        return ksk_complain("%s", err.message);
+    if (!ok) {
+        ksk_complain("%s", err.message);
+        return ksk_stop_status();
+    }
     printf("%s/model\n", out);
     return ksk_flush_output() ? KSK_EXIT_OK : KSK_EXIT_FAILURE;
 }

@@ -10,6 +10,7 @@
 #include "cli/json.h"
 #include "cli/processors.h"
 #include "cli/progress.h"
+#include "cli/stop.h"
 #include "cli/window.h"
 #include "kaskad/kaskad.h"
 
@@ -33,6 +34,8 @@ typedef struct settings {
     double length_penalty, temperature, top_p, repetition_penalty;
     ksk_cascade_given cascade;
     uint64_t seed;
+    int64_t memory_limit, max_line;
+    double time_limit;
     bool scores, json, split, quiet, profile;
 } settings;
 
@@ -55,6 +58,7 @@ static const settings nothing_given = {
     .temperature = NAN,
     .top_p = NAN,
     .repetition_penalty = NAN,
+    .max_line = NOT_GIVEN,
 };
 
 static bool parse(int argc, char **argv, settings *s, int *status)
@@ -67,6 +71,13 @@ static bool parse(int argc, char **argv, settings *s, int *status)
         KSK_INT("batch-size", 0, "N", "sentences decoded at once", &s->batch_size, 1, 4096),
         KSK_INT("batch-tokens", 0, "N", "source tokens decoded at once; 0: any number",
                 &s->batch_tokens, 0, 1 << 24),
+        KSK_HEADING("Limits"),
+        KSK_BYTES("memory-limit", 0, "refuse before the work what may need more memory (none)",
+                  &s->memory_limit),
+        KSK_BYTES("max-line", 0, "longest line, in bytes (1M; with --memory-limit 16K)",
+                  &s->max_line),
+        KSK_NUMBER("time-limit", 0, "SECONDS", "most time for a sentence's search; 0: any (0)",
+                   &s->time_limit, 0, 1e9),
         KSK_HEADING("Search (defaults are the model's own)"),
         KSK_TEXT("decode", 0, "NAME[=ARG]",
                  "greedy, beam, sample, cascade (of Markov Transformers) or a plugin's",
@@ -190,6 +201,9 @@ static ksk_translate_options translate_options(const settings *s, const ksk_mode
     t.split_sentences = s->split;
     if (s->long_rule != NOT_GIVEN)
         t.long_lines = s->long_rule ? KSK_LONG_ERROR : KSK_LONG_SPLIT;
+    t.memory_limit = s->memory_limit;
+    t.time_limit = s->time_limit;
+    t.line_limit = s->max_line != NOT_GIVEN ? s->max_line : s->memory_limit ? 16 << 10 : 1 << 20;
     d->argument = s->argument;
     t.shortlist = s->shortlist;
     set_int(&d->beams, searches(s) ? s->beams : 1);
@@ -334,16 +348,17 @@ static bool translate_lines(translation_job *job, int first, int count)
     return true;
 }
 
+/* Lines that were begun when a signal asks to stop are still translated and printed. */
 static bool translate_all(translation_job *job, ksk_lines *input)
 {
-    ksk_lines_status status;
-    while ((status = ksk_window_fill(&job->window, input)) == KSK_LINES_LINE) {
+    ksk_lines_status status = KSK_LINES_END;
+    while (!ksk_stop_asked() && (status = ksk_window_fill(&job->window, input)) == KSK_LINES_LINE) {
         const bool ok = translate_lines(job, 0, job->window.count);
         if (!ksk_flush_output() || !ok)
             return false;
         ksk_progress_show(input, job->window.first + job->window.count - 1);
     }
-    return status == KSK_LINES_END;
+    return status == KSK_LINES_END || ksk_stop_asked();
 }
 
 static void warn(const translation_job *job)
@@ -355,11 +370,14 @@ static void warn(const translation_job *job)
                      (long long)job->first_replaced);
 }
 
-static bool run_job(const settings *s, ksk_translator *translator, int batch_size)
+static bool run_job(const settings *s, ksk_translator *translator,
+                    const ksk_translate_options *options)
 {
     translation_job job = {.settings = s, .translator = translator};
     ksk_lines *input = ksk_lines_open("-");
-    const int capacity = WINDOW_BATCHES * batch_size;
+    const int capacity = WINDOW_BATCHES * options->batch_size;
+    if (input)
+        ksk_lines_limit(input, options->line_limit);
     bool ok = input && ksk_window_make(&job.window, capacity);
     if (ok && !(job.translations = ksk_calloc((size_t)capacity, sizeof *job.translations)))
         ok = !ksk_complain("out of memory");
@@ -390,13 +408,14 @@ static bool print_profile(ksk_profile *profile)
     return table != NULL;
 }
 
-static bool run_profiled(const settings *s, ksk_translator *translator, int batch_size)
+static bool run_profiled(const settings *s, ksk_translator *translator,
+                         const ksk_translate_options *options)
 {
     ksk_error err = {0};
     ksk_profile *const profile = ksk_profile_start(&err);
     if (!profile)
         return !ksk_complain("%s", err.message);
-    bool ok = run_job(s, translator, batch_size);
+    bool ok = run_job(s, translator, options);
     ok = print_profile(profile) && ok;
     ksk_profile_free(profile);
     return ok;
@@ -408,8 +427,7 @@ static bool translate(settings *s, const ksk_model *model, const ksk_translate_o
     ksk_translator *translator = ksk_translator_new(model, options, &err);
     s->n_best = options->decode.n_best;
     s->precision_name = ksk_precision_name(ksk_model_precision(model));
-    const bool ok =
-        translator && (s->profile ? run_profiled : run_job)(s, translator, options->batch_size);
+    const bool ok = translator && (s->profile ? run_profiled : run_job)(s, translator, options);
     if (!translator)
         ksk_complain("%s", err.message);
     ksk_translator_free(translator);
@@ -434,7 +452,9 @@ static int run(int argc, char **argv)
     if (s.prefix && !read_prefix(s.prefix, prefix, &prefix_length))
         return KSK_EXIT_USAGE;
     ksk_error err = {0};
-    const ksk_load_options load = {.precision = (ksk_precision)s.precision};
+    const ksk_load_options load = {.precision = (ksk_precision)s.precision,
+                                   .memory_limit = s.memory_limit};
+    ksk_stop_catch();
     ksk_model *model = ksk_model_load(s.model, &load, &err);
     if (!model)
         return ksk_complain("%s", err.message);
@@ -446,7 +466,7 @@ static int run(int argc, char **argv)
     ok = ok && translate(&s, model, &options);
     ksk_processors_close(&processors);
     ksk_model_free(model);
-    return ok ? KSK_EXIT_OK : KSK_EXIT_FAILURE;
+    return ksk_stop_asked() ? ksk_stop_status() : ok ? KSK_EXIT_OK : KSK_EXIT_FAILURE;
 }
 
 const ksk_command ksk_command_translate = {

@@ -221,7 +221,7 @@ static bool score(cascade *c, bool all, float **log_probs, ksk_error *err)
                                    .spans = (const int32_t(*)[2])c->spans,
                                    .support = all ? NULL : c->support,
                                    .supports = (const int32_t(*)[2])c->supports};
-    return c->scorer->score(c->scorer, &contexts, log_probs, err);
+    return ksk_in_time(c->options, err) && c->scorer->score(c->scorer, &contexts, log_probs, err);
 }
 
 static void show(const cascade *c, int sentence, const float *log_probs, const int *path)

@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <math.h>
 #include <string.h>
+#include <time.h>
 
 #include "kaskad/memory.h"
 
@@ -251,9 +252,23 @@ bool ksk_job_prompt(ksk_job *job, int copies, ksk_error *err)
     return true;
 }
 
+bool ksk_in_time(const ksk_decode_options *options, ksk_error *err)
+{
+    struct timespec now;
+    if (!(options->deadline > 0))
+        return true;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9 < options->deadline ||
+           ksk_fail(err, KSK_INTERRUPTED,
+                    "decoding takes longer than the time limit; raise it, or lower max_length or "
+                    "the number of hypotheses");
+}
+
 bool ksk_job_step(ksk_job *job, float **logits, ksk_error *err)
 {
     ksk_l2r *const scorer = job->request->scorer;
+    if (!ksk_in_time(job->request->options, err))
+        return false;
     return scorer->step(scorer, job->now.count, job->now.parents, job->now.tokens, logits, err);
 }
 

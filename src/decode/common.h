@@ -19,4 +19,7 @@ ksk_chain *ksk_chain_new(const ksk_l2r *scorer, const ksk_decode_options *option
                          const ksk_processor *last, int last_count, ksk_error *err);
 void ksk_chain_free(ksk_chain *chain);
 
+/* False with INTERRUPTED once the options' deadline is past. */
+bool ksk_in_time(const ksk_decode_options *options, ksk_error *err);
+
 #endif

@@ -40,6 +40,21 @@ struct ksk_plan {
 /* Bytes of one row of a value: one element of a vector, and all of it where nothing is named. */
 int64_t ksk_value_row_bytes(const program_value *value);
 
+/* What runs may need at most, in bytes. */
+typedef struct ksk_plan_room {
+    int64_t weights; /* of the plan itself, packed */
+    int64_t arena;   /* what is computed on the way */
+    int64_t scratch;
+    int64_t outputs;
+    int64_t caches;
+} ksk_plan_room;
+
+/* Room for runs in which no named size is larger than `size` says of it, and no row attends to more
+ * than `longest` others. */
+ksk_plan_room ksk_plan_measure(const ksk_plan *plan,
+                               int64_t (*size)(const void *context, const char *name),
+                               const void *context, int64_t longest);
+
 /* Gives every value its place; buffers are shared by values that are never needed together. */
 bool ksk_plan_place(ksk_plan *plan, ksk_error *err);
 

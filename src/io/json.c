@@ -5,75 +5,8 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "base/string.h"
+#include "base/json.h"
 #include "kaskad/memory.h"
-
-enum { max_depth = 100 };
-
-/* Jansson recurses up to 2,048 levels; a file of settings needs four. The place of the bracket that
- * goes too deep, or NULL. */
-static const char *too_deep(const char *text, size_t size)
-{
-    int depth = 0;
-    bool within = false; /* a string */
-    for (const char *at = text; at < text + size; at++) {
-        if (*at == '"')
-            within = !within;
-        else if (within && *at == '\\')
-            at++;
-        else if (!within && (*at == '{' || *at == '['))
-            depth++;
-        else if (!within && (*at == '}' || *at == ']'))
-            depth--;
-        if (depth > max_depth)
-            return at;
-    }
-    return NULL;
-}
-
-static void fail_depth(const char *file, const char *text, const char *at, ksk_error *err)
-{
-    int line = 1;
-    const char *start = text;
-    for (const char *newline = text; (newline = memchr(newline, '\n', (size_t)(at - newline)));) {
-        line++;
-        start = ++newline;
-    }
-    ksk_fail(err, KSK_BAD_FORMAT, "%s: line %d, column %d: nested deeper than %d levels", file,
-             line, (int)(at - start) + 1, max_depth);
-}
-
-/* Jansson's text may quote the file, so it is made printable. */
-static void fail_parse(const char *file, const json_error_t *error, ksk_error *err)
-{
-    char text[200];
-    if (json_error_code(error) == json_error_out_of_memory)
-        ksk_fail_memory(err);
-    else
-        ksk_fail(err, KSK_BAD_FORMAT, "%s: line %d, column %d: %s", file, error->line,
-                 error->column, ksk_printable(error->text, text, sizeof text));
-}
-
-static json_t *parse(const char *file, const char *text, size_t size, ksk_error *err)
-{
-    const char *deep = too_deep(text, size);
-    if (deep) {
-        fail_depth(file, text, deep, err);
-        return NULL;
-    }
-    json_error_t error;
-    json_t *value = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
-    if (!value) {
-        fail_parse(file, &error, err);
-        return NULL;
-    }
-    if (!json_is_object(value)) {
-        ksk_fail(err, KSK_BAD_FORMAT, "%s: line 1, column 1: an object expected", file);
-        json_decref(value);
-        return NULL;
-    }
-    return value;
-}
 
 json_t *ksk_json_read(const char *directory, const char *name, char **file, ksk_error *err)
 {
@@ -84,7 +17,7 @@ json_t *ksk_json_read(const char *directory, const char *name, char **file, ksk_
     }
     size_t size;
     char *text = ksk_file_read(*file, KSK_JSON_MAX, &size, err);
-    json_t *value = text ? parse(*file, text, size, err) : NULL;
+    json_t *value = text ? ksk_json_parse(*file, text, size, JSON_REJECT_DUPLICATES, err) : NULL;
     ksk_free(text);
     return value;
 }

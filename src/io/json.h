@@ -1,7 +1,4 @@
-/* JSON files, through jansson.
- *
- * Jansson's own small allocations do not come through ksk_malloc: its allocator is set for the
- * whole process, and the program around the library may be using jansson too. */
+/* JSON files. */
 #ifndef KSK_IO_JSON_H
 #define KSK_IO_JSON_H
 

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "kaskad/memory.h"
 
 static const size_t most_bytes = (size_t)256 << 20;
@@ -13,17 +14,8 @@ static json_t *load(const char *path, ksk_error *err)
     char *text = ksk_file_read(path, most_bytes, &size, err);
     if (!text)
         return NULL;
-    json_error_t problem;
-    json_t *object = json_loadb(text, size, 0, &problem);
+    json_t *object = ksk_json_parse(path, text, size, 0, err);
     ksk_free(text);
-    if (!object)
-        ksk_fail(err, KSK_BAD_FORMAT, "%s:%d:%d: %s", path, problem.line, problem.column,
-                 problem.text);
-    else if (!json_is_object(object)) {
-        ksk_fail(err, KSK_BAD_FORMAT, "%s: not a JSON object", path);
-        json_decref(object);
-        object = NULL;
-    }
     return object;
 }
 

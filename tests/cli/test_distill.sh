@@ -67,7 +67,7 @@ for _ in {1..200}; do
 done
 kill -TERM $pid
 wait $pid
-check "a signal stops it" $? 1
+check "a signal stops it" $? 143
 check_has "and it says how to go on" "$(<"$work/stop")" "--resume goes on"
 check_has "progress" "$(<"$work/stop")" " lines/s, "
 check "no file yet" "$([[ -e $work/stopped.tsv ]]; echo $?)" 1

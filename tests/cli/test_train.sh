@@ -108,7 +108,7 @@ for _ in {1..100}; do
 done
 kill -TERM $pid
 wait $pid
-check "a signal stops it" $? 1
+check "a signal stops it" $? 143
 check_has "and it says how to go on" "$(<"$work/stop")" "kaskad train --resume --out $work/stopped"
 done=$(sed -n 's/^  "update": \([0-9]*\),/\1/p' "$work/stopped/state/state.json")
 check_exit "it goes on" 0 "$program" train --resume --out "$work/stopped" --quiet \

@@ -135,6 +135,51 @@ check "short output" "$(translate --json --max-length 4 <<<"$(head -n 1 "$work/d
     grep -c '"finished": false')" 1
 check "--split" "$(translate --split <<<"Hallo! Hallo!")" "$hello $hello"
 
+check_exit "a limit that suffices" 0 bash -c "echo Hallo! |
+    '$program' translate -m '$model' --threads 1 --batch-size 1 --max-length 20 --memory-limit 200M"
+check "changes nothing" "$(<"$work/out")" "$hello"
+check_exit "too little memory" 1 "$program" translate -m "$model" --memory-limit 30M </dev/null
+check_has "what is needed is said" "$(<"$work/err")" "the memory limit is 30 MiB"
+check_exit "too little for the batch" 1 \
+    "$program" translate -m "$model" --memory-limit 100M --batch-size 64 --threads 1 </dev/null
+check_has "the batch is named" "$(<"$work/err")" "the batch size (64)"
+check_exit "no size" 2 "$program" translate -m "$model" --memory-limit 2X </dev/null
+check_has "sizes are explained" "$(<"$work/err")" "64K, 512M or 2G, not '2X'"
+printf 'Hallo!\nHallo, hallo!\n' >"$work/lines"
+check_exit "a line over the limit" 1 bash -c "'$program' translate -m '$model' --max-line 8 <'$work/lines'"
+check "those before it are there" "$(<"$work/out")" "$hello"
+check_has "the limit is named" "$(<"$work/err")" "line 2 has more than 8 bytes"
+check_exit "no time" 1 bash -c "'$program' translate -m '$model' --time-limit 1e-9 <'$work/lines'"
+check_has "the time limit is named" "$(<"$work/err")" "line 1: decoding takes longer than the time limit"
+
+# --- signals: what was begun is finished and printed, in order ---
+for signal in INT:130 TERM:143; do
+    coproc dialogue { exec "$program" translate -m "$model" 2>"$work/err"; }
+    pid=$dialogue_PID
+    echo "Hallo!" >&"${dialogue[1]}"
+    read -r -t 60 -u "${dialogue[0]}" answer
+    check "an answer before the signal" "$answer" "$hello"
+    kill -"${signal%:*}" "$pid"
+    wait "$pid"
+    check "SIG$signal while waiting for input" $? "${signal#*:}"
+    check "without a word" "$(<"$work/err")" ""
+done
+for _ in {1..300}; do cat "$work/de"; done >"$work/much"
+"$program" translate -m "$model" --threads 1 --beam 5 --precision f32 <"$work/much" >"$work/part" &
+pid=$!
+for _ in {1..200}; do
+    [[ -s $work/part ]] && break
+    sleep 0.1
+done
+kill -TERM $pid
+wait $pid
+check "SIGTERM in the middle" $? 143
+lines=$(wc -l <"$work/part")
+[[ $lines -gt 0 && $lines -lt $(wc -l <"$work/much") ]]
+check "some lines were translated ($lines)" $? 0
+check "whole lines in order" "$(<"$work/part")" \
+    "$(for _ in {1..300}; do cat "$work/beam5"; done | head -n "$lines")"
+
 # --- options that only the model can judge are refused before any input is read ---
 for options in "--beam 2 --n-best 3" "--max-length 513" "--min-length 600" "--prefix-ids 8000"; do
     # shellcheck disable=SC2086

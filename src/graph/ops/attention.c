@@ -68,10 +68,13 @@ static bool check(const ksk_call *call, ksk_error *err)
     return true;
 }
 
+/* Of operands without numbers, which are measured before there are any: as many as there are keys. */
 static int64_t longest_span(const ksk_call *call)
 {
     const int32_t(*spans)[2] = call->inputs[SPANS].data;
     int64_t longest = 1;
+    if (!spans)
+        return call->inputs[K].rows > 0 ? call->inputs[K].rows : 1;
     for (int64_t i = 0; i < call->inputs[Q].rows; i++)
         longest = spans[i][1] > longest ? spans[i][1] : longest;
     return longest;
