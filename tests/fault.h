@@ -3,7 +3,12 @@
  *     fault_sweep(function, context);
  *
  * runs `function` with the first allocation failing, then the second, … until it succeeds without
- * meeting a failure. After each run nothing may be left allocated. */
+ * meeting a failure. After each run nothing may be left allocated.
+ *
+ *     fault_sample(function, context, parts);
+ *
+ * does the same with a sample of the allocations: the first hundred, then ever fewer; with all of
+ * them when KASKAD_EVERY=1 is in the environment (./dev memory). */
 #ifndef KSK_TESTS_FAULT_H
 #define KSK_TESTS_FAULT_H
 
@@ -13,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -42,26 +48,50 @@ static inline void fault_release(void *context, void *memory)
     free(memory);
 }
 
+/* One run with the n-th allocation failing. True when there were fewer. */
+static inline bool fault_run(bool (*function)(void *context, ksk_error *err), void *context, long n)
+{
+    fault_state state = {.fail_at = n};
+    const ksk_allocator failing = {fault_allocate, fault_release, &state};
+    ksk_error err = {0};
+    ksk_allocator_set(&failing);
+    const bool well = function(context, &err);
+    ksk_allocator_set(NULL);
+    assert_int_equal(state.live, 0);
+    if (state.calls < n) {
+        assert_true(well);
+        return true;
+    }
+    if (well || err.status != KSK_OUT_OF_MEMORY)
+        fail_msg("allocation %ld failed: %s \"%s\"", n, well ? "done all the same" : "",
+                 err.message);
+    return false;
+}
+
 /* `function` returns whether it succeeded, having freed all it made; when it fails after a refusal,
  * it must say KSK_OUT_OF_MEMORY. Gives how many allocations a whole run makes. */
 static inline long fault_sweep(bool (*function)(void *context, ksk_error *err), void *context)
 {
     for (long n = 1;; n++) {
-        fault_state state = {.fail_at = n};
-        const ksk_allocator failing = {fault_allocate, fault_release, &state};
-        ksk_allocator_set(&failing);
-        ksk_error err = {0};
-        const bool well = function(context, &err);
-        ksk_allocator_set(NULL);
-        assert_int_equal(state.live, 0);
-        if (state.calls < n) {
-            assert_true(well);
+        if (fault_run(function, context, n))
             return n - 1;
-        }
-        assert_false(well);
-        assert_int_equal(err.status, KSK_OUT_OF_MEMORY);
         assert_true(n < 100000);
     }
+}
+
+/* The same for a sample. Gives a number that there are at least. */
+static inline long fault_sample(bool (*function)(void *context, ksk_error *err), void *context,
+                                long parts)
+{
+    const char *every = getenv("KASKAD_EVERY");
+    long last = 0;
+    if (every && strcmp(every, "1") == 0)
+        return fault_sweep(function, context);
+    for (long n = 1; !fault_run(function, context, n); n += 1 + (n > 100 ? n / parts : 0)) {
+        last = n;
+        assert_true(n < 1000000);
+    }
+    return last;
 }
 
 #endif

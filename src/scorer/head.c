@@ -34,29 +34,37 @@ static const graph_node *node_of(ksk_sym sym)
     return value->kind == VALUE_RESULT ? &sym.graph->nodes[value->node] : NULL;
 }
 
+/* Weight and bias of the product; with UNSUPPORTED when they are not the model's own. */
+static bool take_weights(ksk_head *head, ksk_sym logits, ksk_error *err)
+{
+    const graph_node *node = node_of(logits);
+    const bool product = node && node->op == &ksk_op_linear;
+    const int32_t bias = product ? node->inputs[LINEAR_BIAS] : 0;
+    ksk_tensor *narrow = bias ? tensor_of(logits.graph, bias) : NULL;
+    head->weight = product ? tensor_of(logits.graph, node->inputs[LINEAR_WEIGHT]) : NULL;
+    if (!head->weight || (bias && !narrow)) {
+        ksk_tensor_release(narrow);
+        return ksk_fail(err, KSK_UNSUPPORTED,
+                        "choosing among tokens needs a model whose logits are a product with "
+                        "weights of its own");
+    }
+    head->width = ksk_tensor_size(head->weight, 1);
+    head->bias = narrow ? ksk_tensor_convert(narrow, KSK_F32, err) : NULL;
+    ksk_tensor_release(narrow);
+    return !bias || head->bias;
+}
+
 ksk_head *ksk_head_new(ksk_sym logits, ksk_error *err)
 {
-    const graph_node *node = ksk_graph_error(logits.graph) ? NULL : node_of(logits);
-    ksk_head *head = ksk_calloc(1, sizeof *head);
-    if (!head) {
+    const ksk_error *failed = ksk_graph_error(logits.graph);
+    ksk_head *head = failed ? NULL : ksk_calloc(1, sizeof *head);
+    if (failed)
+        ksk_fail(err, failed->status, "%s", failed->message);
+    else if (!head)
         ksk_fail_memory(err);
-        return NULL;
-    }
-    if (node && node->op == &ksk_op_linear) {
-        const int32_t bias = node->inputs[LINEAR_BIAS];
-        ksk_tensor *narrow = bias ? tensor_of(logits.graph, bias) : NULL;
-        head->weight = tensor_of(logits.graph, node->inputs[LINEAR_WEIGHT]);
-        head->bias = narrow ? ksk_tensor_convert(narrow, KSK_F32, err) : NULL;
-        ksk_tensor_release(narrow);
-        if (head->weight && (!bias || head->bias)) {
-            head->width = ksk_tensor_size(head->weight, 1);
-            return head;
-        }
-    }
+    else if (take_weights(head, logits, err))
+        return head;
     ksk_head_free(head);
-    ksk_fail(err, KSK_UNSUPPORTED,
-             "choosing among tokens needs a model whose logits are a product with weights of its "
-             "own");
     return NULL;
 }
 

@@ -63,23 +63,29 @@ static ksk_plan *compile_round(ksk_graph *graph, const ksk_seq2seq *parts, const
     return ksk_compile(graph, 1, &decoded, options, err);
 }
 
-/* Columns of what the decoder gives; tracing it is the only way to know. */
-static ksk_size decoded_width(const ksk_seq2seq *parts, const ksk_module *module)
+/* Columns of what the decoder gives; tracing it is the only way to know. An error of that becomes
+ * one of `graph`. */
+static ksk_size decoded_width(ksk_graph *graph, const ksk_seq2seq *parts, const ksk_module *module)
 {
-    ksk_graph *graph = ksk_graph_new();
+    ksk_graph *trial = ksk_graph_new();
     const ksk_size none = {0};
-    if (!graph)
+    if (!trial) {
+        ksk_graph_fail(graph, KSK_OUT_OF_MEMORY, "out of memory while tracing");
         return none;
-    const ksk_shape shape = ksk_sym_shape(trace_decoder(graph, parts, module));
-    ksk_graph_free(graph);
-    return shape.rank == 2 ? shape.size[1] : none;
+    }
+    const ksk_shape shape = ksk_sym_shape(trace_decoder(trial, parts, module));
+    const ksk_error *error = ksk_graph_error(trial);
+    if (error)
+        ksk_graph_fail(graph, error->status, "%s", error->message);
+    ksk_graph_free(trial);
+    return !error && shape.rank == 2 ? shape.size[1] : none;
 }
 
 /* The logits of an input of decoded rows. */
 static ksk_sym trace_projection(ksk_graph *graph, const ksk_seq2seq *parts,
                                 const ksk_module *module)
 {
-    const ksk_size rows = ksk_named(graph, "rows"), width = decoded_width(parts, module);
+    const ksk_size rows = ksk_named(graph, "rows"), width = decoded_width(graph, parts, module);
     return parts->project(module, ksk_input(graph, "decoded", KSK_F32, ksk_shape2(rows, width)));
 }
 
