@@ -92,8 +92,10 @@ static bool encode_source(const ksk_model *model, ksk_proof_text *text, ksk_erro
     for (;;) {
         ksk_ids ids = {0};
         if (!ksk_tokenizer_encode_source(model->tokenizer, text->source, strlen(text->source), &ids,
-                                         NULL, err))
+                                         NULL, err)) {
+            ksk_free(ids.ids);
             return false;
+        }
         if ((int64_t)ids.count <= model->rules.max_source || !*text->source) {
             text->source_ids = ids.ids;
             text->source_count = (int)ids.count;

@@ -1,8 +1,14 @@
 /* Memory that runs out while a checkpoint is loaded, translated with, scored with, saved: an error
- * comes back, nothing is left behind. `./dev memory` lets every single allocation fail. */
+ * comes back, nothing is left behind. */
 #include "api/lines.h"
 #include "checkpoint.h"
 #include "fault.h"
+
+/* Files are written thousands of times, and nobody waits for a disk. */
+int fsync(int fd)
+{
+    return fd < 0 ? -1 : 0;
+}
 
 static const char *const sources[] = {"Der Tag war lang.", "", "Wir sind da. Tom ist hier."};
 static const char *const targets[] = {"The day was long.", "a", "We are here."};
@@ -66,17 +72,12 @@ static bool load_save_and_verify(void *context, ksk_error *err)
     return ok && text;
 }
 
-static long parts(void)
-{
-    return lines_quick() ? 20 : 60;
-}
-
 static void test_load_and_translate(void **state)
 {
     for (ksk_precision precision = KSK_PRECISION_F32; precision <= KSK_PRECISION_INT8;
          precision++) {
         way w = {KSK_FIXTURES "/marian/split", "beam", precision, true, NULL};
-        assert_true(fault_sample(load_and_translate, &w, parts()) > 1000);
+        assert_true(fault_sample(load_and_translate, &w, 20) > 1000);
     }
 }
 
@@ -117,13 +118,13 @@ static void test_each_decoder_from_the_start(void **state)
         const ksk_decoder *decoder = ksk_decoder_at(i);
         way w = {decoder->decode_markov ? checkpoint_directory : KSK_FIXTURES "/marian/split",
                  decoder->name, KSK_PRECISION_INT8, false, NULL};
-        assert_true(fault_sample(load_and_translate, &w, parts() / 2) > 500);
+        assert_true(fault_sample(load_and_translate, &w, 10) > 500);
     }
 }
 
 static void test_save(void **state)
 {
-    assert_true(fault_sample(load_save_and_verify, NULL, parts()) > 1000);
+    assert_true(fault_sample(load_save_and_verify, NULL, 20) > 1000);
 }
 
 int main(void)

@@ -1,5 +1,5 @@
 /* Memory that runs out in a training step, from making the trainer to writing its state: an error
- * comes back, nothing is left behind. `./dev memory` lets every single allocation fail. */
+ * comes back, nothing is left behind. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,6 +11,12 @@
 
 #include "fault.h"
 #include "small.h"
+
+/* Files are written thousands of times, and nobody waits for a disk. */
+int fsync(int fd)
+{
+    return fd < 0 ? -1 : 0;
+}
 
 typedef struct training {
     small model;
@@ -48,11 +54,10 @@ static bool train(void *context, ksk_error *err)
 
 static void sweep(const ksk_optimiser_type *optimiser, int threads)
 {
-    const char *quick = getenv("KASKAD_QUICK");
     training t = {.model = small_recorded(), .optimiser = optimiser, .threads = threads};
     snprintf(t.path, sizeof t.path, "/tmp/kaskad-step-%ld.safetensors", (long)getpid());
     small_recorded_batch(&t.batch);
-    const long count = fault_sample(train, &t, quick && strcmp(quick, "1") == 0 ? 15 : 60);
+    const long count = fault_sample(train, &t, 15);
     print_message("%s: at least %ld allocations\n", optimiser->name, count);
     assert_true(count > 1000);
     assert_int_equal(unlink(t.path), 0);
