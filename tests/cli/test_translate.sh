@@ -20,26 +20,26 @@ Maria ist noch immer so schön, wie sie als Jugendliche war.
 Sind das da nicht deine Eltern?
 END
 cat >"$work/greedy" <<'END'
-Keep me up to all the latest.
-I've already already thought that.
-I should've deced myself with a sunshine.
-I don't want to skin in your skin.
+Keep me up to all the time.
+I had already guessed that.
+I should've decreased myself with a sunshine.
+I don't want to be in your shoes.
 That's such a sad story.
 I didn't hear the radio.
-King companims have a sharp teeth.
+Krocococons have sharp teeth.
 How far can you trust him?
 Tom didn't mean it very serious.
 Mary is still as beautiful as she was young as she used to be.
-Aren't this your parents?
+Aren't that your parents?
 END
 cat >"$work/beam5" <<'END'
-Keep me up with all more discoverys.
-I've already guessed that.
-I should've deced myself with a sunlight.
-I don't want to skin in your skin.
+Hold me on all more discovery.
+I had already guessed that.
+I should've introduced myself with a sunshine.
+I don't want to be in your shoes.
 That's such a sad story.
 I didn't hear the radio.
-Crocros have sharp teeth.
+Crororos have sharp teeth.
 How far can you trust him?
 Tom didn't mean it very serious.
 Mary is still as beautiful as she was a teenager.
@@ -49,6 +49,10 @@ check "greedy" "$(translate --precision f32 --decode greedy <"$work/de")" "$(<"$
 check "beam 5" "$(translate --precision f32 --beam 5 <"$work/de")" "$(<"$work/beam5")"
 check "one at a time on one thread" \
     "$(translate --precision f32 --beam 5 --batch-size 1 --threads 1 <"$work/de")" "$(<"$work/beam5")"
+check "others join as some end" \
+    "$(translate --precision f32 --beam 5 --batch-size 3 --threads 1 <"$work/de")" "$(<"$work/beam5")"
+check "greedy, the same" \
+    "$(translate --precision f32 --decode greedy --batch-size 4 --threads 1 <"$work/de")" "$(<"$work/greedy")"
 check "few tokens at a time" "$(translate --precision f32 --beam 5 --batch-tokens 20 <"$work/de")" "$(<"$work/beam5")"
 
 # --- lines ---

@@ -105,11 +105,11 @@ printf 'Zug\tengine\nhelfen\tassist\nHaus\thouse\n' >"$work/glossary"
 check "a glossary" "$(translate --precision f32 --processor "glossary=$work/glossary" --beam 4)" \
     "Can you please assist me?
 As usual, I got up early.
-The train came too late."
+The train was late."
 check "a stronger one" "$(translate --precision f32 --processor "glossary=14,$work/glossary" --beam 4)" \
-    "assist me?
+    "assist me, please?
 As usual, I got up early.
-The train engine came too late."
+The train was late engine."
 check_exit "no glossary" 1 translate --processor "glossary=$work/none"
 check_has "named" "$(<"$work/err")" "$work/none: No such file"
 check_exit "no such processor" 1 translate --processor glosary=x
@@ -222,9 +222,9 @@ brings() { # VERSION DECODER
         "static const ksk_plugin p = {$1, \"p_$2\", .decoders = ds};" \
         'const ksk_plugin *kaskad_plugin(void) { return &p; }'
 }
-brings 1 good | hostile good
+brings 2 good | hostile good
 brings 7 late | hostile old
-brings 1 beam | hostile clash
+brings 2 beam | hostile clash
 hostile entry <<<'int nothing_here(void); int nothing_here(void) { return 1; }'
 hostile crash <<<'#include <stdlib.h>
 __attribute__((constructor)) static void start(void) { abort(); }'
@@ -247,7 +247,7 @@ head -c 2000 "$work/hostile/good.so" >"$work/hostile/cut.so"
 ln -s /nowhere "$work/hostile/link.so"
 check_exit "hostile ones are refused" 1 "$kaskad" plugin list --user-dir "$work/hostile"
 refusal() { check_has "$1 refused" "$(grep "/$1.so:" "$work/err")" "$1.so: $2"; }
-refusal old "made for version 7 of the plugin interface, but kaskad 0.1.0 has version 1"
+refusal old "made for version 7 of the plugin interface, but kaskad 0.1.0 has version 2"
 refusal clash "decoder 'beam' is already there, from kaskad"
 refusal entry "no plugin: it has no function kaskad_plugin"
 refusal crash "it crashes when it is loaded (Aborted)"
