@@ -32,34 +32,34 @@ static void offer(search *s, candidate c)
 }
 
 /* Ends or forks the best of a group; what it forks with costs the next groups. */
-static bool choose(search *s, ksk_job *job, int owner, ksk_error *err)
+static bool choose(search *s, ksk_job *job, int first, ksk_error *err)
 {
-    const int length = job->now.length + 1 - job->prompt, width = s->width;
+    const int length = job->now.lengths[first] + 1 - job->prompt, owner = job->now.owners[first];
     const double divisor = pow(length, job->request->options->length_penalty);
     int running = 0;
-    for (int i = 0; i < 2 * width && running < width && s->ended[owner] < width; i++) {
+    for (int i = 0; i < 2 * s->width && running < s->width && s->ended[owner] < s->width; i++) {
         const candidate *const c = &s->best[i];
         if (c->rank == -INFINITY)
             break;
-        if (!ksk_job_ends(job, c->token)) {
+        if (!ksk_job_ends(job, c->row, c->token)) {
             ksk_job_fork(job, c->row, c->token, c->log_prob);
             s->costs[c->token] += s->strength;
             running++;
-        } else if (i < width) {
+        } else if (i < s->width) {
             if (!ksk_job_finish(job, c->row, c->token, c->log_prob, c->log_prob / divisor, err))
                 return false;
             s->ended[owner]++;
         }
     }
-    return running > 0 || s->ended[owner] > 0 || ksk_job_stuck(job, owner / job->copies, err);
+    return running > 0 || s->ended[owner] > 0 || ksk_job_stuck(job, first, err);
 }
 
 static bool select_group(void *state, ksk_job *job, int first, int rows, const float *values,
                          ksk_error *err)
 {
     search *const s = state;
-    const int owner = job->now.owners[first], vocabulary = job->request->scorer->vocabulary;
-    if (first == 0 || job->now.owners[first - 1] / job->copies != owner / job->copies)
+    const int vocabulary = job->request->scorer->vocabulary, *const owners = job->now.owners;
+    if (first == 0 || owners[first - 1] / job->copies != owners[first] / job->copies)
         memset(s->costs, 0, (size_t)vocabulary * sizeof *s->costs); /* a sentence's first group */
     for (int i = 0; i < 2 * s->width; i++)
         s->best[i].rank = -INFINITY;
@@ -68,7 +68,7 @@ static bool select_group(void *state, ksk_job *job, int first, int rows, const f
             const double log_prob = job->now.log_probs[row] + values[t];
             offer(s, (candidate){log_prob - s->costs[t], log_prob, row, t});
         }
-    return choose(s, job, owner, err);
+    return choose(s, job, first, err);
 }
 
 static bool decode(ksk_l2r *scorer, int sentences, const int32_t *const *sources,

@@ -37,6 +37,15 @@ struct ksk_l2r {
     bool (*step)(ksk_l2r *self, int rows, const int32_t *parents, const int32_t *tokens,
                  float **logits, ksk_error *err);
 
+    /* Takes more sources beside those at hand, numbered on from them. Errors as start's, after
+     * which those at hand are as they were. NULL: the scorer cannot. */
+    bool (*join)(ksk_l2r *self, int sentences, const int32_t *const *sources, const int *lengths,
+                 ksk_error *err);
+
+    /* No row will begin or continue that sentence any more; others may have its memory. NULL with
+     * `join`. */
+    void (*leave)(ksk_l2r *self, int sentence);
+
     void (*free)(ksk_l2r *self);
 };
 
@@ -225,6 +234,10 @@ typedef struct ksk_decode_options {
 
     ksk_cascade_options cascade;
 
+    int at_once;        /* sentences that run at the same time, 0: all. When some have ended others
+                         * join in their place, which changes the result of none */
+    int at_once_tokens; /* the same for source tokens; a longer source runs by itself */
+
     const ksk_token_watcher *watcher; /* of decoders that stream; borrowed; NULL: nobody watches */
 
     const char *argument; /* settings that a plugin's decoder alone has, as text; NULL: none */
@@ -264,6 +277,7 @@ typedef struct ksk_decoder {
     const char *citation; /* author, year, title */
     bool searches;        /* options.beams matters */
     bool streams;         /* a token once chosen stays, and is shown to options.watcher */
+    bool joins;           /* heeds options.at_once, as whatever is made of a ksk_job does */
     const char *takes;    /* what options.argument may say, for messages; NULL: there is none */
 
     /* Decodes `sentences` sources at once; `results` [sentences] zeroed on entry. numbers[i] is

@@ -40,7 +40,7 @@
 #include "kaskad/tensor.h"
 
 /* Grows with every change that a plugin compiled before would not survive. */
-#define KSK_EXTEND_VERSION 1
+#define KSK_EXTEND_VERSION 2
 
 #ifdef __cplusplus
 extern "C" {

@@ -181,7 +181,7 @@ typedef struct ksk_translation {
     int32_t *source_ids;
     int source_id_count;
     int replaced_bytes; /* invalid UTF-8 bytes of the input that were read as U+FFFD */
-    double seconds;     /* of the batch that it was decoded in */
+    double seconds;     /* of the lines that it was decoded with */
 } ksk_translation;
 
 KSK_API void ksk_translation_clear(ksk_translation *translation); /* frees the content */

@@ -21,7 +21,7 @@
  *     while (ok && job.now.count > 0) {
  *         ok = ksk_job_step(&job, &logits, err);
  *         … ksk_job_process each row, ksk_job_harvest what ends, ksk_job_fork what goes on …
- *         ksk_job_advance(&job);
+ *         ok = ok && ksk_job_advance(&job, err);
  *     } */
 #ifndef KASKAD_SEARCH_H
 #define KASKAD_SEARCH_H
@@ -43,10 +43,10 @@ typedef struct ksk_request {
     ksk_nbest *results;
 } ksk_request;
 
-/* Rows of a step. All rows are equally long. */
+/* Rows of a step. Those of one sentence are equally long. */
 typedef struct ksk_front {
     int count;
-    int length;        /* tokens in each row of ids */
+    int *lengths;      /* [capacity]: tokens in each row of ids */
     int32_t *ids;      /* [capacity, max_length]: start, prefix, generated */
     int32_t *parents;  /* [capacity], as ksk_l2r.step takes them */
     int32_t *tokens;   /* [capacity]: the last of each row's ids, not fed yet */
@@ -62,6 +62,9 @@ typedef struct ksk_job {
     int copies;     /* most rows a sentence */
     int max_length; /* tokens, start included */
     int prompt;     /* tokens of start and prefix */
+    int running;    /* sentences that have begun and not ended */
+    int begun;      /* sentences that have begun; the others wait */
+    int wide;       /* rows that a sentence begins with */
     ksk_chain *chain;
     ksk_front now, next;
 } ksk_job;
@@ -71,7 +74,8 @@ typedef struct ksk_job {
 KSK_API bool ksk_options_check(const ksk_decode_options *options, int vocabulary, int max_target,
                                ksk_error *err);
 
-/* Takes memory, starts the scorer and gives every sentence room for `copies` hypotheses. `last`
+/* Takes memory, starts the scorer with the sentences that run at once (options.at_once), and gives
+ * every sentence room for `copies` hypotheses. `last`
  * [last_count] are processors of the decoder's own, after the user's and before renormalisation.
  * End the job even after a failure. Errors: BAD_ARGUMENT, OUT_OF_MEMORY, the scorer's. */
 KSK_API bool ksk_job_begin(ksk_job *job, const ksk_request *request, int copies,
@@ -96,11 +100,12 @@ KSK_API void ksk_job_process(const ksk_job *job, int row, float *values);
  * Never more than `copies` a sentence. */
 KSK_API void ksk_job_fork(ksk_job *job, int row, int32_t token, double log_prob);
 
-/* The next rows become the present ones. */
-KSK_API void ksk_job_advance(ksk_job *job);
+/* The next rows become the present ones. Sentences without rows have ended; when there is room
+ * behind them, sentences that wait begin. Errors: the scorer's. */
+KSK_API bool ksk_job_advance(ksk_job *job, ksk_error *err);
 
-/* True when `token` ends whatever row it is appended to now. */
-KSK_API bool ksk_job_ends(const ksk_job *job, int32_t token);
+/* True when `token` ends `row` if it is appended to it. */
+KSK_API bool ksk_job_ends(const ksk_job *job, int row, int32_t token);
 
 /* Fills a hypothesis with `row` and its last `token`. Errors: OUT_OF_MEMORY. */
 KSK_API bool ksk_job_harvest(const ksk_job *job, int row, int32_t token, double log_prob,
@@ -113,8 +118,8 @@ KSK_API bool ksk_job_finish(const ksk_job *job, int row, int32_t token, double l
 /* Puts the best score first and keeps the first `most`; equal ones stay in their order. */
 KSK_API void ksk_nbest_rank(ksk_nbest *nbest, int most);
 
-/* The error of a sentence that cannot go on; returns false. */
-KSK_API bool ksk_job_stuck(const ksk_job *job, int sentence, ksk_error *err);
+/* The error of a row's sentence that cannot go on; returns false. */
+KSK_API bool ksk_job_stuck(const ksk_job *job, int row, ksk_error *err);
 
 /* x becomes x − log Σ exp x, along one row of n. A row that is minus infinity all over stays so. */
 KSK_API void ksk_log_softmax_row(float *values, int n);

@@ -95,10 +95,10 @@ static bool call_apart(ksk_crew *crew, ksk_error *err)
     return true;
 }
 
-/* --- batches ------------------------------------------------------------------------------------
+/* --- shares -------------------------------------------------------------------------------------
  */
 
-/* Long units first: the last batches to end are then short ones. Equal ones in order. */
+/* Long units first: the last shares to end are then short ones. Equal ones in order. */
 static int by_length(const void *a, const void *b)
 {
     const ksk_unit *const x = *(ksk_unit *const *)a, *const y = *(ksk_unit *const *)b;
@@ -110,22 +110,39 @@ static int by_length(const void *a, const void *b)
 /* One call of ksk_crew_decode. */
 typedef struct work {
     ksk_crew *crew;
-    const ksk_translate_options *options;
-    ksk_unit **units; /* in order of length */
-    size_t *ends;     /* where each batch ends */
-    size_t batches;
+    ksk_decode_options options;
+    double time_limit; /* of a source, in seconds; 0: none */
+    ksk_unit **units;  /* in order of length */
+    size_t *ends;      /* where each share ends */
+    size_t shares;
     atomic_size_t next;
-    atomic_size_t failed; /* the first batch that did, or `batches` */
+    atomic_size_t failed; /* the first share that did, or `shares` */
     ksk_error *errors;    /* one per thread */
-    size_t *error_of;     /* the batch that each is of */
+    size_t *error_of;     /* the share that each is of */
 } work;
 
-static size_t batch_end(const ksk_translate_options *options, ksk_unit *const *units, size_t count,
-                        size_t first)
+/* A batch, which runs at once; or, where sources can join a batch, as much as leaves every thread a
+ * second share to take when it is done early. A shortlist holds for a whole share, which is then
+ * kept small; and behind a prefix none can join. */
+static size_t share_size(const ksk_crew *crew, const ksk_translate_options *options, size_t count)
 {
+    const size_t batch = (size_t)options->batch_size, threads = (size_t)crew->threads;
+    if (!crew->decoder->joins || crew->shortlist || options->decode.prefix_length > 0)
+        return batch;
+    const size_t shares = threads > 1 && count > batch ? 2 * threads : 1;
+    const size_t size = (count + shares - 1) / shares;
+    return size > batch ? size : batch;
+}
+
+static size_t share_end(const ksk_crew *crew, const ksk_translate_options *options,
+                        ksk_unit *const *units, size_t count, size_t first)
+{
+    const size_t size = share_size(crew, options, count);
+    if (size > (size_t)options->batch_size)
+        return count - first < size ? count : first + size;
     int64_t tokens = 0;
     size_t end = first;
-    while (end < count && end - first < (size_t)options->batch_size) {
+    while (end < count && end - first < size) {
         tokens += units[end]->count;
         if (end > first && options->batch_tokens && tokens > options->batch_tokens)
             break;
@@ -141,20 +158,20 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-typedef struct batch {
+typedef struct share {
     const int32_t **sources;
     int *lengths;
     uint64_t *numbers;
     ksk_nbest *results;
-} batch;
+} share;
 
-static bool decode_at(const work *w, seat *at, const batch *b, int count, ksk_error *err)
+static bool decode_at(const work *w, seat *at, const share *b, int count, ksk_error *err)
 {
     const ksk_crew *crew = w->crew;
-    ksk_decode_options timed = w->options->decode;
+    ksk_decode_options timed = w->options;
     const ksk_decode_options *const options = &timed;
-    if (w->options->time_limit > 0)
-        timed.deadline = now() + w->options->time_limit * count;
+    if (w->time_limit > 0)
+        timed.deadline = now() + w->time_limit * count;
     if (!crew->shortlist)
         return ksk_scorer_decode(&at->scorer, count, b->sources, b->lengths, options, b->numbers,
                                  b->results, err);
@@ -167,7 +184,7 @@ static bool decode_at(const work *w, seat *at, const batch *b, int count, ksk_er
     return true;
 }
 
-static bool decode_units(const work *w, seat *at, const batch *b, ksk_unit *const *units,
+static bool decode_units(const work *w, seat *at, const share *b, ksk_unit *const *units,
                          size_t count, ksk_error *err)
 {
     for (size_t i = 0; i < count; i++) {
@@ -187,10 +204,10 @@ static bool decode_units(const work *w, seat *at, const batch *b, ksk_unit *cons
     return true;
 }
 
-static bool decode_batch(const work *w, seat *at, size_t number, ksk_error *err)
+static bool decode_share(const work *w, seat *at, size_t number, ksk_error *err)
 {
     const size_t first = number ? w->ends[number - 1] : 0, count = w->ends[number] - first;
-    batch b = {ksk_calloc(count, sizeof *b.sources), ksk_calloc(count, sizeof *b.lengths),
+    share b = {ksk_calloc(count, sizeof *b.sources), ksk_calloc(count, sizeof *b.lengths),
                ksk_calloc(count, sizeof *b.numbers), ksk_calloc(count, sizeof *b.results)};
     const bool ok = ((b.sources && b.lengths && b.numbers && b.results) || ksk_fail_memory(err)) &&
                     decode_units(w, at, &b, w->units + first, count, err);
@@ -211,15 +228,15 @@ static void note_failure(work *w, size_t number)
         continue;
 }
 
-/* Takes batches until there are none, or one has failed. */
-static void take_batches(void *context, int slice)
+/* Takes shares until there are none, or one has failed. */
+static void take_shares(void *context, int slice)
 {
     work *w = context;
-    while (atomic_load(&w->failed) == w->batches) {
+    while (atomic_load(&w->failed) == w->shares) {
         const size_t number = atomic_fetch_add(&w->next, 1);
-        if (number >= w->batches)
+        if (number >= w->shares)
             return;
-        if (!decode_batch(w, &w->crew->apart[slice], number, &w->errors[slice])) {
+        if (!decode_share(w, &w->crew->apart[slice], number, &w->errors[slice])) {
             w->error_of[slice] = number;
             note_failure(w, number);
         }
@@ -233,9 +250,9 @@ static bool decode_apart(work *w, ksk_error *err)
     w->error_of = ksk_calloc(threads, sizeof *w->error_of);
     bool ok = (w->errors && w->error_of) || ksk_fail_memory(err);
     if (ok) {
-        atomic_store(&w->failed, w->batches);
-        ksk_pool_run(w->crew->pool, w->crew->threads, take_batches, w);
-        ok = atomic_load(&w->failed) == w->batches;
+        atomic_store(&w->failed, w->shares);
+        ksk_pool_run(w->crew->pool, w->crew->threads, take_shares, w);
+        ok = atomic_load(&w->failed) == w->shares;
     }
     for (size_t i = 0; !ok && w->errors && w->error_of && i < threads; i++)
         if (w->errors[i].status != KSK_OK && w->error_of[i] == atomic_load(&w->failed))
@@ -247,8 +264,8 @@ static bool decode_apart(work *w, ksk_error *err)
 
 static bool decode_together(const work *w, ksk_error *err)
 {
-    for (size_t i = 0; i < w->batches; i++)
-        if (!decode_batch(w, &w->crew->together, i, err))
+    for (size_t i = 0; i < w->shares; i++)
+        if (!decode_share(w, &w->crew->together, i, err))
             return false;
     return true;
 }
@@ -256,18 +273,20 @@ static bool decode_together(const work *w, ksk_error *err)
 bool ksk_crew_decode(ksk_crew *crew, const ksk_translate_options *options, size_t count,
                      ksk_unit *const *units, ksk_error *err)
 {
-    work w = {.crew = crew, .options = options};
+    work w = {.crew = crew, .options = options->decode, .time_limit = options->time_limit};
+    w.options.at_once = options->batch_size;
+    w.options.at_once_tokens = options->batch_tokens;
     w.units = ksk_calloc(count + 1, sizeof *w.units);
     w.ends = ksk_calloc(count + 1, sizeof *w.ends);
     bool ok = (w.units && w.ends) || ksk_fail_memory(err);
     if (ok && count) {
         memcpy(w.units, units, count * sizeof *w.units);
         qsort(w.units, count, sizeof *w.units, by_length);
-        for (size_t first = 0; first < count; first = w.ends[w.batches - 1]) {
-            const size_t end = batch_end(options, w.units, count, first);
-            w.ends[w.batches++] = end;
+        for (size_t first = 0; first < count; first = w.ends[w.shares - 1]) {
+            const size_t end = share_end(crew, options, w.units, count, first);
+            w.ends[w.shares++] = end;
         }
-        if (crew->threads > 1 && w.batches >= (size_t)crew->threads)
+        if (crew->threads > 1 && w.shares >= (size_t)crew->threads)
             ok = call_apart(crew, err) && decode_apart(&w, err);
         else
             ok = decode_together(&w, err);

@@ -1,6 +1,7 @@
-/* Scorers that share the work: sources are packed into batches of alike lengths, and the batches
- * are decoded side by side, one thread each, when there are enough of them; a lone batch gets all
- * threads. Results do not depend on how the work was shared. */
+/* Scorers that share the work: sources are cut into shares of alike lengths, and the shares are
+ * decoded side by side, one thread each, when there are enough of them; a lone share gets all
+ * threads. Of a share, as many sources run at the same time as a batch holds; when some have ended,
+ * others join. Results do not depend on how the work was shared. */
 #ifndef KSK_API_CREW_H
 #define KSK_API_CREW_H
 
@@ -13,7 +14,7 @@ typedef struct ksk_unit {
     int count;
     uint64_t number;  /* in the whole job */
     ksk_nbest result; /* cleared by the owner */
-    double seconds;   /* of the batch that it was decoded in */
+    double seconds;   /* of the share that it was decoded in */
 } ksk_unit;
 
 typedef struct ksk_crew ksk_crew;
@@ -29,7 +30,7 @@ void ksk_crew_free(ksk_crew *crew);
 bool ksk_crew_check(ksk_crew *crew, const ksk_translate_options *options, ksk_error *err);
 
 /* Decodes all units. On failure some may have results. Errors: those of the decoder, of the first
- * batch that failed. */
+ * share that failed. */
 bool ksk_crew_decode(ksk_crew *crew, const ksk_translate_options *options, size_t count,
                      ksk_unit *const *units, ksk_error *err);
 

@@ -114,10 +114,10 @@ static float normalized(const beam *b, float sum, int length)
            (float)pow(length > 0 ? length : 1, (double)b->job.request->options->length_penalty);
 }
 
-/* Generated tokens that count, `token` appended. */
-static int counted_length(const beam *b, int32_t token)
+/* Generated tokens that count, `token` appended to `row`. */
+static int counted_length(const beam *b, int row, int32_t token)
 {
-    const int generated = b->job.now.length + 1 - b->job.prompt;
+    const int generated = b->job.now.lengths[row] + 1 - b->job.prompt;
     const bool drop = b->job.request->options->length_rule == KSK_LENGTH_WITHOUT_END &&
                       token == b->job.request->scorer->end_id;
     return drop ? generated - 1 : generated;
@@ -125,7 +125,7 @@ static int counted_length(const beam *b, int32_t token)
 
 static bool finish(beam *b, ksk_nbest *best, const candidate *c, ksk_error *err)
 {
-    const double score = (double)normalized(b, c->score, counted_length(b, c->token));
+    const double score = (double)normalized(b, c->score, counted_length(b, c->row, c->token));
     if (best->count == b->width && score <= best->hypotheses[b->width - 1].score)
         return true;
     ksk_hypothesis item;
@@ -141,8 +141,8 @@ static bool finish(beam *b, ksk_nbest *best, const candidate *c, ksk_error *err)
 }
 
 /* True when a full list cannot get better, as far as the rule of early stopping can tell from the
- * best running sum. */
-static bool settled(const beam *b, const ksk_nbest *best, float running)
+ * best running one. */
+static bool settled(const beam *b, const ksk_nbest *best, const candidate *running)
 {
     const ksk_decode_options *const options = b->job.request->options;
     if (best->count < b->width)
@@ -150,20 +150,22 @@ static bool settled(const beam *b, const ksk_nbest *best, float running)
     if (options->early_stopping == KSK_STOP_AT_ONCE)
         return true;
     const bool longest = options->early_stopping == KSK_STOP_NEVER && options->length_penalty > 0;
-    const int length = (longest ? b->job.max_length : b->job.now.length + 1) - b->job.prompt;
-    return !((double)normalized(b, running, length) > best->hypotheses[b->width - 1].score);
+    const int next = b->job.now.lengths[running->row] + 1;
+    const int length = (longest ? b->job.max_length : next) - b->job.prompt;
+    return !((double)normalized(b, running->score, length) > best->hypotheses[b->width - 1].score);
 }
 
 /* --- the search --- */
 
-/* Sorts the candidates of a sentence into finished and running, and forks the rows that run. */
-static bool choose(beam *b, int sentence, ksk_error *err)
+/* Sorts the candidates of the sentence whose last row that is into finished and running, and forks
+ * the rows that run. */
+static bool choose(beam *b, int row, ksk_error *err)
 {
-    ksk_nbest *const best = &b->job.request->results[sentence];
+    ksk_nbest *const best = &b->job.request->results[b->job.now.owners[row] / b->job.copies];
     int running = 0;
     for (int rank = 0; rank < b->count; rank++) {
         const candidate *const c = &b->candidates[rank];
-        if (!ksk_job_ends(&b->job, c->token)) {
+        if (!ksk_job_ends(&b->job, c->row, c->token)) {
             if (running < b->width)
                 b->running[running++] = *c;
         } else if (rank < b->width && !finish(b, best, c, err)) {
@@ -171,8 +173,8 @@ static bool choose(beam *b, int sentence, ksk_error *err)
         }
     }
     if (running == 0)
-        return best->count > 0 || ksk_job_stuck(&b->job, sentence, err);
-    if (settled(b, best, b->running[0].score))
+        return best->count > 0 || ksk_job_stuck(&b->job, row, err);
+    if (settled(b, best, &b->running[0]))
         return true;
     for (int i = 0; i < running; i++)
         ksk_job_fork(&b->job, b->running[i].row, b->running[i].token, (double)b->running[i].score);
@@ -192,11 +194,10 @@ static bool step(beam *b, ksk_error *err)
         for (; row < job->now.count && job->now.owners[row] == owner; row++)
             offer_logits(b, row, logits + (size_t)row * (size_t)vocabulary);
         sort_best_first(b);
-        if (!choose(b, owner / job->copies, err))
+        if (!choose(b, row - 1, err))
             return false;
     }
-    ksk_job_advance(job);
-    return true;
+    return ksk_job_advance(job, err);
 }
 
 static bool search(beam *b, ksk_error *err)
@@ -253,6 +254,7 @@ static bool decode(ksk_l2r *scorer, int sentences, const int32_t *const *sources
 const ksk_decoder ksk_decoder_beam = {
     .name = "beam",
     .searches = true,
+    .joins = true,
     .citation = "Sutskever, Vinyals and Le 2014, Sequence to Sequence Learning with Neural "
                 "Networks",
     .decode = decode,

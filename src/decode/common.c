@@ -58,6 +58,10 @@ static bool check_search(const ksk_decode_options *o, ksk_error *err)
         return ksk_fail(err, KSK_BAD_ARGUMENT, "beams is %d; it must be at least 1", o->beams);
     if (o->n_best < 1)
         return ksk_fail(err, KSK_BAD_ARGUMENT, "n_best is %d; it must be at least 1", o->n_best);
+    if (o->at_once < 0 || o->at_once_tokens < 0)
+        return ksk_fail(err, KSK_BAD_ARGUMENT,
+                        "at_once is %d and at_once_tokens %d; they must be 0 (all) or more",
+                        o->at_once, o->at_once_tokens);
     if (!isfinite(o->length_penalty))
         return ksk_fail(err, KSK_BAD_ARGUMENT, "length_penalty is not a finite number");
     if (o->early_stopping < KSK_STOP_HEURISTIC || o->early_stopping > KSK_STOP_NEVER)
@@ -156,16 +160,19 @@ bool ksk_options_check(const ksk_decode_options *options, int vocabulary, int ma
 
 static bool rows_init(ksk_front *rows, size_t capacity, size_t max_length)
 {
+    rows->lengths = ksk_malloc(capacity * sizeof *rows->lengths);
     rows->ids = ksk_malloc(capacity * max_length * sizeof *rows->ids);
     rows->parents = ksk_malloc(capacity * sizeof *rows->parents);
     rows->tokens = ksk_malloc(capacity * sizeof *rows->tokens);
     rows->owners = ksk_malloc(capacity * sizeof *rows->owners);
     rows->log_probs = ksk_malloc(capacity * sizeof *rows->log_probs);
-    return rows->ids && rows->parents && rows->tokens && rows->owners && rows->log_probs;
+    return rows->lengths && rows->ids && rows->parents && rows->tokens && rows->owners &&
+           rows->log_probs;
 }
 
 static void rows_free(ksk_front *rows)
 {
+    ksk_free(rows->lengths);
     ksk_free(rows->ids);
     ksk_free(rows->parents);
     ksk_free(rows->tokens);
@@ -183,6 +190,61 @@ static bool results_init(const ksk_request *request, int copies)
     return true;
 }
 
+/* Most sentences that may run at the same time. */
+static int at_once(const ksk_request *request)
+{
+    const int most = request->options->at_once;
+    return most && most < request->sentences ? most : request->sentences;
+}
+
+/* A prompt of several tokens takes steps of its own, which those that run cannot wait for. */
+static bool may_wait(const ksk_job *job)
+{
+    return job->request->scorer->join && job->prompt == 1;
+}
+
+static int64_t running_tokens(const ksk_job *job)
+{
+    int64_t tokens = 0;
+    for (int row = 0, before = -1; row < job->now.count; row++) {
+        const int sentence = job->now.owners[row] / job->copies;
+        tokens += sentence != before ? job->request->lengths[sentence] : 0;
+        before = sentence;
+    }
+    return tokens;
+}
+
+/* How many of the sentences that wait there is room for. */
+static int may_begin(const ksk_job *job)
+{
+    const ksk_request *const request = job->request;
+    const int limit = request->options->at_once_tokens, waiting = request->sentences - job->begun;
+    const int room = at_once(request) - job->running;
+    int64_t tokens = limit ? running_tokens(job) : 0;
+    int count = 0;
+    for (; count < waiting && count < room; count++) {
+        tokens += request->lengths[job->begun + count];
+        if (limit && tokens > limit && job->running + count > 0)
+            break;
+    }
+    return count;
+}
+
+/* Gives the scorer the next `count` sentences. */
+static bool begin(ksk_job *job, int count, ksk_error *err)
+{
+    const ksk_request *const request = job->request;
+    ksk_l2r *const scorer = request->scorer;
+    const int32_t *const *const sources = request->sources + job->begun;
+    const int *const lengths = request->lengths + job->begun;
+    if (job->begun == 0 ? !scorer->start(scorer, count, sources, lengths, err)
+                        : !scorer->join(scorer, count, sources, lengths, err))
+        return false;
+    job->begun += count;
+    job->running += count;
+    return true;
+}
+
 bool ksk_job_begin(ksk_job *job, const ksk_request *request, int copies, const ksk_processor *last,
                    int last_count, ksk_error *err)
 {
@@ -194,7 +256,8 @@ bool ksk_job_begin(ksk_job *job, const ksk_request *request, int copies, const k
                         request->sentences, copies);
     job->max_length = options->max_length ? options->max_length : scorer->max_target;
     job->prompt = 1 + options->prefix_length;
-    const size_t capacity = (size_t)request->sentences * (size_t)copies;
+    const int most = may_wait(job) ? at_once(request) : request->sentences;
+    const size_t capacity = (size_t)most * (size_t)copies;
     if (!rows_init(&job->now, capacity, (size_t)job->max_length) ||
         !rows_init(&job->next, capacity, (size_t)job->max_length) || !results_init(request, copies))
         return ksk_fail_memory(err);
@@ -202,8 +265,7 @@ bool ksk_job_begin(ksk_job *job, const ksk_request *request, int copies, const k
     if (!job->chain)
         return false;
     return request->sentences == 0 ||
-           request->scorer->start(request->scorer, request->sentences, request->sources,
-                                  request->lengths, err);
+           begin(job, may_wait(job) ? may_begin(job) : request->sentences, err);
 }
 
 bool ksk_job_end(ksk_job *job, bool ok)
@@ -221,30 +283,44 @@ static int32_t *ids_of(const ksk_job *job, const ksk_front *rows, int row)
     return rows->ids + (size_t)row * (size_t)job->max_length;
 }
 
-/* Puts a row with the first `length` tokens of the prompt behind those in `next`. */
-static void append_prompt(ksk_job *job, int length, int32_t parent, int owner)
+/* Puts a row with the first `length` tokens of the prompt behind those in `rows`. */
+static void append_prompt(const ksk_job *job, ksk_front *rows, int length, int32_t parent,
+                          int owner)
 {
-    ksk_front *const next = &job->next;
-    const int row = next->count++;
-    int32_t *const ids = ids_of(job, next, row);
+    const int row = rows->count++;
+    int32_t *const ids = ids_of(job, rows, row);
     ids[0] = job->request->scorer->start_id;
     for (int i = 1; i < length; i++)
         ids[i] = job->request->options->prefix[i - 1];
-    next->length = length;
-    next->parents[row] = parent;
-    next->tokens[row] = ids[length - 1];
-    next->owners[row] = owner;
-    next->log_probs[row] = 0;
+    rows->lengths[row] = length;
+    rows->parents[row] = parent;
+    rows->tokens[row] = ids[length - 1];
+    rows->owners[row] = owner;
+    rows->log_probs[row] = 0;
+}
+
+/* Rows of sentence i, each with the first `length` tokens of the prompt. */
+static void append_sentence(const ksk_job *job, ksk_front *rows, int i, int length, int wide)
+{
+    for (int c = 0; c < wide; c++)
+        append_prompt(job, rows, length, length == 1 ? -1 - i : i, i * job->copies + c);
+}
+
+static void swap_fronts(ksk_job *job)
+{
+    const ksk_front old = job->now;
+    job->now = job->next;
+    job->next = old;
+    job->next.count = 0;
 }
 
 bool ksk_job_prompt(ksk_job *job, int copies, ksk_error *err)
 {
+    job->wide = copies;
     for (int length = 1; length <= job->prompt; length++) {
-        const int wide = length == job->prompt ? copies : 1;
-        for (int i = 0; i < job->request->sentences; i++)
-            for (int c = 0; c < wide; c++)
-                append_prompt(job, length, length == 1 ? -1 - i : i, i * job->copies + c);
-        ksk_job_advance(job);
+        for (int i = 0; i < job->begun; i++)
+            append_sentence(job, &job->next, i, length, length == job->prompt ? copies : 1);
+        swap_fronts(job);
         float *ignored;
         if (length < job->prompt && job->now.count > 0 && !ksk_job_step(job, &ignored, err))
             return false;
@@ -277,7 +353,7 @@ void ksk_job_process(const ksk_job *job, int row, float *values)
     const ksk_request *const request = job->request;
     const int sentence = job->now.owners[row] / job->copies;
     ksk_scores scores = {.ids = ids_of(job, &job->now, row),
-                         .length = job->now.length,
+                         .length = job->now.lengths[row],
                          .max_length = job->max_length,
                          .values = values,
                          .vocabulary = request->scorer->vocabulary,
@@ -298,32 +374,68 @@ void ksk_job_fork(ksk_job *job, int row, int32_t token, double log_prob)
     ksk_front *const next = &job->next;
     const int child = next->count++;
     int32_t *const ids = ids_of(job, next, child);
-    memcpy(ids, ids_of(job, now, row), (size_t)now->length * sizeof *ids);
-    ids[now->length] = token;
-    next->length = now->length + 1;
+    const int length = now->lengths[row];
+    memcpy(ids, ids_of(job, now, row), (size_t)length * sizeof *ids);
+    ids[length] = token;
+    next->lengths[child] = length + 1;
     next->parents[child] = row;
     next->tokens[child] = token;
     next->owners[child] = now->owners[row];
     next->log_probs[child] = log_prob;
 }
 
-void ksk_job_advance(ksk_job *job)
+/* Sentences of the old rows that have no row now. Both are in ascending order. */
+static void leave(ksk_job *job, const ksk_front *old)
 {
-    const ksk_front old = job->now;
-    job->now = job->next;
-    job->next = old;
-    job->next.count = 0;
+    ksk_l2r *const scorer = job->request->scorer;
+    const int copies = job->copies;
+    for (int row = 0, at = 0, before = -1; row < old->count; row++) {
+        const int sentence = old->owners[row] / copies;
+        if (sentence == before)
+            continue;
+        before = sentence;
+        while (at < job->now.count && job->now.owners[at] / copies < sentence)
+            at++;
+        if (at < job->now.count && job->now.owners[at] / copies == sentence)
+            continue;
+        job->running--;
+        if (scorer->leave)
+            scorer->leave(scorer, sentence);
+    }
 }
 
-bool ksk_job_ends(const ksk_job *job, int32_t token)
+/* Sentences begin some at a time, for encoding one costs nearly as much as encoding a few. */
+static bool join(ksk_job *job, ksk_error *err)
 {
-    return token == job->request->scorer->end_id || job->now.length + 1 >= job->max_length;
+    enum { share = 4 };
+    const int first = job->begun, room = at_once(job->request) - job->running;
+    const int count = room * share >= at_once(job->request) ? may_begin(job) : 0;
+    if (count == 0)
+        return true;
+    if (!begin(job, count, err))
+        return false;
+    for (int i = first; i < job->begun; i++)
+        append_sentence(job, &job->now, i, 1, job->wide);
+    return true;
+}
+
+bool ksk_job_advance(ksk_job *job, ksk_error *err)
+{
+    const ksk_front old = job->now;
+    swap_fronts(job);
+    leave(job, &old);
+    return job->begun == job->request->sentences || join(job, err);
+}
+
+bool ksk_job_ends(const ksk_job *job, int row, int32_t token)
+{
+    return token == job->request->scorer->end_id || job->now.lengths[row] + 1 >= job->max_length;
 }
 
 bool ksk_job_harvest(const ksk_job *job, int row, int32_t token, double log_prob, double score,
                      ksk_hypothesis *hypothesis, ksk_error *err)
 {
-    const int length = job->now.length; /* the start token goes, `token` comes */
+    const int length = job->now.lengths[row]; /* the start token goes, `token` comes */
     int32_t *const ids = ksk_malloc((size_t)length * sizeof *ids);
     if (!ids)
         return ksk_fail_memory(err);
@@ -337,10 +449,10 @@ bool ksk_job_harvest(const ksk_job *job, int row, int32_t token, double log_prob
     return true;
 }
 
-bool ksk_job_stuck(const ksk_job *job, int sentence, ksk_error *err)
+bool ksk_job_stuck(const ksk_job *job, int row, ksk_error *err)
 {
     return ksk_fail(err, KSK_BAD_ARGUMENT,
                     "sentence %d: no token is left to choose at position %d; the constraints ban "
                     "all of them, or the model's scores are not finite",
-                    sentence, job->now.length);
+                    job->now.owners[row] / job->copies, job->now.lengths[row]);
 }

@@ -44,5 +44,6 @@ const ksk_decoder ksk_decoder_greedy = {
     .citation = "Sutskever, Vinyals and Le 2014, Sequence to Sequence Learning with Neural "
                 "Networks",
     .streams = true,
+    .joins = true,
     .decode = decode,
 };

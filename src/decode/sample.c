@@ -124,7 +124,7 @@ static double uniform(const ksk_job *job, int row)
     const uint64_t sample = (uint64_t)(owner % job->copies);
     const ksk_key seed = ksk_key_from_seed(job->request->options->seed);
     const ksk_key key = ksk_key_split(ksk_key_split(seed, sentence), sample);
-    return ksk_random_uniform_double(key, (uint64_t)(job->now.length - job->prompt));
+    return ksk_random_uniform_double(key, (uint64_t)(job->now.lengths[row] - job->prompt));
 }
 
 static int32_t draw(void *settings, const ksk_job *job, int row, float *values, double *log_prob)
@@ -201,5 +201,6 @@ const ksk_decoder ksk_decoder_sample = {
     .name = "sample",
     .citation = "Holtzman et al. 2020, The Curious Case of Neural Text Degeneration",
     .streams = true,
+    .joins = true,
     .decode = decode,
 };

@@ -31,13 +31,15 @@ bool ksk_search(ksk_job *job, int copies, ksk_select *select, void *state, ksk_e
 {
     if (!ksk_job_prompt(job, copies, err))
         return false;
-    for (; job->now.count > 0; ksk_job_advance(job)) {
+    while (job->now.count > 0) {
         float *logits;
         if (!ksk_job_step(job, &logits, err))
             return false;
         for (int row = 0; row < job->now.count;)
             if ((row = select_rows(job, row, logits, select, state, err)) < 0)
                 return false;
+        if (!ksk_job_advance(job, err))
+            return false;
     }
     for (int i = 0; i < job->request->sentences; i++)
         ksk_nbest_rank(&job->request->results[i], job->request->options->n_best);

@@ -9,7 +9,7 @@ static bool show(const ksk_job *job, int row, int32_t token, bool last, ksk_erro
     const int owner = job->now.owners[row];
     const ksk_token_view view = {.number = job->request->numbers[owner / job->copies],
                                  .copy = owner % job->copies,
-                                 .position = job->now.length - job->prompt,
+                                 .position = job->now.lengths[row] - job->prompt,
                                  .id = token,
                                  .last = last};
     return watcher->see(watcher->context, &view) ||
@@ -25,9 +25,9 @@ static bool walk_row(ksk_job *job, int row, float *values, ksk_choose *choose, v
     double log_prob = 0;
     const int32_t token = choose(state, job, row, values, &log_prob);
     if (token < 0)
-        return ksk_job_stuck(job, sentence, err);
+        return ksk_job_stuck(job, row, err);
     log_prob += job->now.log_probs[row];
-    const bool last = ksk_job_ends(job, token);
+    const bool last = ksk_job_ends(job, row, token);
     if (!show(job, row, token, last, err))
         return false;
     if (last)
@@ -51,7 +51,8 @@ bool ksk_walk(ksk_job *job, ksk_choose *choose, void *state, ksk_error *err)
         for (int row = 0; row < job->now.count; row++)
             if (!walk_row(job, row, logits + (size_t)row * vocabulary, choose, state, err))
                 return false;
-        ksk_job_advance(job);
+        if (!ksk_job_advance(job, err))
+            return false;
     }
     return true;
 }

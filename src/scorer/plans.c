@@ -209,42 +209,89 @@ void ksk_seq2seq_plans_free(ksk_seq2seq_plans *plans)
 /* --- running ------------------------------------------------------------------------------------
  */
 
+/* Runs the encoder; its row i goes to the caches' slot slots[i]. */
 static bool remember(const ksk_seq2seq_plans *plans, ksk_workspace *workspace,
-                     const ksk_ragged *ragged, ksk_error *err)
+                     const ksk_ragged *ragged, const int32_t *slots, ksk_error *err)
 {
-    int32_t *slots = ksk_malloc((size_t)ragged->rows * sizeof *slots);
     ksk_tensor *outputs[KSK_MAX_CACHES] = {NULL};
-    if (!slots)
-        return ksk_fail_memory(err);
-    for (int64_t i = 0; i < ragged->rows; i++)
-        slots[i] = (int32_t)i;
     const ksk_tensor ids = ksk_borrow_vector(ragged->ids, ragged->rows),
                      positions = ksk_borrow_vector(ragged->positions, ragged->rows),
                      spans = ksk_borrow_spans(ragged->spans, ragged->rows),
                      places = ksk_borrow_vector(slots, ragged->rows);
     const ksk_tensor *const inputs[] = {&ids, &positions, &spans, &places};
-    const bool ok = ksk_run(plans->remember, workspace, inputs, outputs, err);
+    return ksk_run(plans->remember, workspace, inputs, outputs, err);
+}
+
+/* The first slot of a gap that long between the first `count` sources. */
+static int32_t find_gap(const ksk_sources *sources, int count, int32_t length)
+{
+    int32_t at = 0;
+    for (bool moved = true; moved;) {
+        moved = false;
+        for (int i = 0; i < count; i++) {
+            const int32_t *const span = sources->spans[i];
+            if (span[0] < at + length && at < span[0] + span[1]) {
+                at = span[0] + span[1];
+                moved = true;
+            }
+        }
+    }
+    return at;
+}
+
+/* Gives the sources behind the first `count` their slots, and each row of theirs its own. */
+static void find_places(ksk_sources *sources, int count, const ksk_ragged *ragged, int sentences,
+                        int32_t *slots)
+{
+    for (int i = 0; i < sentences; i++) {
+        const int32_t *const rows = ragged->sentence[i];
+        int32_t *const span = sources->spans[count + i];
+        span[0] = find_gap(sources, count + i, rows[1]);
+        span[1] = rows[1];
+        for (int32_t j = 0; j < rows[1]; j++)
+            slots[rows[0] + j] = span[0] + j;
+    }
+}
+
+static bool join(ksk_sources *sources, const ksk_seq2seq_plans *plans, ksk_workspace *workspace,
+                 const ksk_ragged *ragged, int sentences, ksk_error *err)
+{
+    const int all = sources->sentences + sentences;
+    if (!ksk_grow(&sources->spans, &sources->room, (size_t)all, sizeof *sources->spans))
+        return ksk_fail_memory(err);
+    int32_t *const slots = ksk_malloc((size_t)ragged->rows * sizeof *slots);
+    if (!slots)
+        return ksk_fail_memory(err);
+    find_places(sources, sources->sentences, ragged, sentences, slots);
+    const bool ok = remember(plans, workspace, ragged, slots, err);
     ksk_free(slots);
+    sources->sentences = ok ? all : sources->sentences;
     return ok;
+}
+
+bool ksk_sources_join(ksk_sources *sources, const ksk_seq2seq_plans *plans,
+                      const ksk_sequence_rules *rules, ksk_workspace *workspace, int sentences,
+                      const int32_t *const *ids, const int *lengths, ksk_error *err)
+{
+    ksk_ragged ragged;
+    const bool ok = ksk_ragged_fill(&ragged, sentences, ids, lengths, -1, false,
+                                    rules->source_vocabulary, rules->max_source, "source", err) &&
+                    (sentences == 0 || join(sources, plans, workspace, &ragged, sentences, err));
+    ksk_ragged_clear(&ragged);
+    return ok;
+}
+
+void ksk_sources_leave(ksk_sources *sources, int sentence)
+{
+    sources->spans[sentence][1] = 0;
 }
 
 bool ksk_sources_start(ksk_sources *sources, const ksk_seq2seq_plans *plans,
                        const ksk_sequence_rules *rules, ksk_workspace *workspace, int sentences,
                        const int32_t *const *ids, const int *lengths, ksk_error *err)
 {
-    ksk_ragged ragged;
     sources->sentences = 0;
-    bool ok = ksk_ragged_fill(&ragged, sentences, ids, lengths, -1, false, rules->source_vocabulary,
-                              rules->max_source, "source", err);
-    ok = ok && (sentences == 0 || remember(plans, workspace, &ragged, err));
-    if (ok) {
-        ksk_free(sources->spans);
-        sources->spans = ragged.sentence;
-        ragged.sentence = NULL;
-        sources->sentences = sentences;
-    }
-    ksk_ragged_clear(&ragged);
-    return ok;
+    return ksk_sources_join(sources, plans, rules, workspace, sentences, ids, lengths, err);
 }
 
 void ksk_sources_clear(ksk_sources *sources)

@@ -28,11 +28,21 @@ static inline ksk_tensor ksk_borrow_spans(int32_t (*spans)[2], int64_t rows)
 /* Sources in the caches of a workspace. */
 typedef struct ksk_sources {
     int sentences;
-    int32_t (*spans)[2]; /* [sentences]: first slot, slots */
+    int32_t (*spans)[2]; /* [sentences]: first slot, slots; 0 of them: it has left */
+    size_t room;
 } ksk_sources;
 
-/* Encodes sources and puts them into the caches; on failure there are none. Errors: BAD_ARGUMENT
- * (a source empty or too long, an id out of range), OUT_OF_MEMORY. */
+/* Encodes sources and puts them into the caches beside those there, numbered on from them; on
+ * failure those there are as they were. Errors: BAD_ARGUMENT (a source empty or too long, an id out
+ * of range), OUT_OF_MEMORY. */
+bool ksk_sources_join(ksk_sources *sources, const ksk_seq2seq_plans *plans,
+                      const ksk_sequence_rules *rules, ksk_workspace *workspace, int sentences,
+                      const int32_t *const *ids, const int *lengths, ksk_error *err);
+
+/* Others may have its slots. */
+void ksk_sources_leave(ksk_sources *sources, int sentence);
+
+/* The same into empty caches; on failure they stay empty. */
 bool ksk_sources_start(ksk_sources *sources, const ksk_seq2seq_plans *plans,
                        const ksk_sequence_rules *rules, ksk_workspace *workspace, int sentences,
                        const int32_t *const *ids, const int *lengths, ksk_error *err);

@@ -40,6 +40,19 @@ static bool start(ksk_l2r *self, int sentences, const int32_t *const *sources, c
                              lengths, err);
 }
 
+static bool join(ksk_l2r *self, int sentences, const int32_t *const *sources, const int *lengths,
+                 ksk_error *err)
+{
+    scorer *s = (scorer *)self;
+    return ksk_sources_join(&s->sources, s->plans, &s->rules, s->workspace, sentences, sources,
+                            lengths, err);
+}
+
+static void leave(ksk_l2r *self, int sentence)
+{
+    ksk_sources_leave(&((scorer *)self)->sources, sentence);
+}
+
 static bool check_step(const scorer *s, int rows, const int32_t *parents, const int32_t *tokens,
                        ksk_error *err)
 {
@@ -176,6 +189,8 @@ ksk_l2r *ksk_seq2seq_scorer_new(const ksk_seq2seq_plans *plans, const ksk_sequen
                            .max_target = rules->max_target,
                            .start = start,
                            .step = step,
+                           .join = join,
+                           .leave = leave,
                            .free = free_scorer},
                   .plans = plans,
                   .rules = *rules,

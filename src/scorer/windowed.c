@@ -38,6 +38,19 @@ static bool start(ksk_l2r *self, int sentences, const int32_t *const *sources, c
                              lengths, err);
 }
 
+static bool join(ksk_l2r *self, int sentences, const int32_t *const *sources, const int *lengths,
+                 ksk_error *err)
+{
+    windowed *w = (windowed *)self;
+    return ksk_sources_join(&w->sources, w->plans, &w->rules, w->workspace, sentences, sources,
+                            lengths, err);
+}
+
+static void leave(ksk_l2r *self, int sentence)
+{
+    ksk_sources_leave(&((windowed *)self)->sources, sentence);
+}
+
 static bool check_row(const windowed *w, int row, int32_t parent, int32_t token, ksk_error *err)
 {
     if (parent >= w->rows)
@@ -194,6 +207,8 @@ ksk_l2r *ksk_windowed_scorer_new(const ksk_seq2seq_plans *plans, const ksk_seque
                              .max_target = rules->max_target,
                              .start = start,
                              .step = step,
+                             .join = join,
+                             .leave = leave,
                              .free = free_scorer},
                     .plans = plans,
                     .rules = *rules,

@@ -148,9 +148,9 @@ static void test_refusals(void **state)
     const int before = (int)(ksk_plugin_at(1) != NULL);
 
     assert_refused(&(ksk_plugin){.version = KSK_EXTEND_VERSION + 7, .name = "new"}, KSK_UNSUPPORTED,
-                   "version 8");
+                   "version 9");
     assert_refused(&(ksk_plugin){.version = KSK_EXTEND_VERSION + 7, .name = "new"}, KSK_UNSUPPORTED,
-                   "version 1");
+                   "version 2");
     assert_refused(&(ksk_plugin){.version = KSK_EXTEND_VERSION, .name = NULL}, KSK_BAD_ARGUMENT,
                    "no name");
     assert_refused(&(ksk_plugin){.version = KSK_EXTEND_VERSION, .name = "a\n"}, KSK_BAD_ARGUMENT,
