@@ -144,6 +144,6 @@ bool ksk_flush_output(void);
 extern const ksk_command ksk_command_translate, ksk_command_score, ksk_command_metric,
     ksk_command_inspect, ksk_command_verify, ksk_command_convert, ksk_command_quantize,
     ksk_command_train, ksk_command_distill, ksk_command_shortlist, ksk_command_lattice,
-    ksk_command_plugin;
+    ksk_command_plugin, ksk_command_diagnose;
 
 #endif

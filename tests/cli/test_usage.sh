@@ -13,7 +13,7 @@ check_exit "--version" 0 "$program" --version
 [[ $(<"$work/out") =~ ^kaskad\ [0-9]+\.[0-9]+\.[0-9]+\ \((scalar|avx2|avx512)\)$ ]]
 check "version line" $? 0
 
-for command in translate score metric inspect verify convert train plugin; do
+for command in translate score metric inspect verify convert train diagnose plugin; do
     check_has "listed" "$("$program" --help)" "  $command "
     check_exit "$command --help" 0 "$program" "$command" --help
     check_has "$command usage" "$(<"$work/out")" "usage: kaskad $command"
