@@ -174,6 +174,8 @@ typedef struct ksk_cascade_options {
                          `support` best at any position in the first; 0: of the whole vocabulary */
     double threshold; /* states are dropped whose score is further below the best, in nats: of a
                          position in the first round, of all paths later; infinite: none */
+    double length_reward; /* nats that every token is worth beside its log-probability when outputs
+                             of different lengths compete, 0 */
     double length_a, length_b; /* predicted length = a · source + b; NAN: the model's own */
     int64_t memory; /* most bytes of lattices and scores at a time, 1 GiB; a batch that needs more
                        is decoded in parts */

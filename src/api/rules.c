@@ -53,6 +53,8 @@ static void read_cascade(const ksk_model *model, ksk_cascade_options *cascade)
     cascade->rounds = read_int(model, "cascade_rounds", cascade->rounds, 0, 65);
     cascade->delta = read_int(model, "cascade_delta", cascade->delta, 0, 1 << 20);
     cascade->support = read_int(model, "cascade_support", cascade->support, 0, 1024);
+    cascade->length_reward = ksk_config_number(holder(model, "cascade_length_reward"),
+                                               "cascade_length_reward", cascade->length_reward);
     cascade->threshold = ksk_config_number(holder(model, "cascade_threshold"), "cascade_threshold",
                                            cascade->threshold);
 }

@@ -15,4 +15,6 @@ void ksk_cascade_set(const ksk_cascade_given *given, ksk_cascade_options *option
     set(&options->support, given->support);
     if (!isnan(given->threshold))
         options->threshold = given->threshold;
+    if (!isnan(given->length_reward))
+        options->length_reward = given->length_reward;
 }

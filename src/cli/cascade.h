@@ -10,12 +10,13 @@
 /* What the command line says; what is negative, or NAN, leaves the decoder's own settings. */
 typedef struct ksk_cascade_given {
     int topk, keep, rounds, delta, support;
-    double threshold;
+    double threshold, length_reward;
 } ksk_cascade_given;
 
 #define KSK_CASCADE_NOT_GIVEN                                                                      \
     {                                                                                              \
-        .topk = -1, .keep = -1, .rounds = -1, .delta = -1, .support = -1, .threshold = NAN         \
+        .topk = -1, .keep = -1, .rounds = -1, .delta = -1, .support = -1, .threshold = NAN,        \
+        .length_reward = NAN                                                                       \
     }
 
 /* Lines of a table of options; `given` is a pointer. */
@@ -23,6 +24,9 @@ typedef struct ksk_cascade_given {
     KSK_INT("topk", 0, "K", "states kept at each position (16)", &(given)->topk, 1, 1024),         \
         KSK_INT("keep", 0, "N", "states kept after later rounds than the first; 0: K (0)",         \
                 &(given)->keep, 0, 1024),                                                          \
+        KSK_NUMBER("length-reward", 0, "X",                                                        \
+                   "nats that a token more is worth among outputs of different lengths (0)",       \
+                   &(given)->length_reward, -1e3, 1e3),                                            \
         KSK_NUMBER("threshold", 0, "X",                                                            \
                    "states further below the best are dropped, in nats (none)",                    \
                    &(given)->threshold, 0, 1e9),                                                   \

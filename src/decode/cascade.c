@@ -83,6 +83,8 @@ static bool check_cascade(const ksk_cascade_options *o, const ksk_markov *scorer
     if (!(o->threshold >= 0))
         return ksk_fail(err, KSK_BAD_ARGUMENT, "threshold is %g; it must be 0 or more",
                         o->threshold);
+    if (!isfinite(o->length_reward))
+        return ksk_fail(err, KSK_BAD_ARGUMENT, "length_reward is not a finite number");
     if (o->delta < 0)
         return ksk_fail(err, KSK_BAD_ARGUMENT, "delta is %d; it must be 0 or more", o->delta);
     if (isinf(o->length_a) || isinf(o->length_b))
@@ -343,12 +345,13 @@ static bool first_round(cascade *c, ksk_error *err)
 /* --- round m ------------------------------------------------------------------------------------
  */
 
-/* Behind the end and padding comes padding, for nothing. */
-static void pad_on(const ksk_lattice *g, int l, int k, float *potentials)
+/* Behind the end and padding comes padding, for nothing; or, which ranks outputs alike, for what a
+ * token is worth. */
+static void pad_on(const cascade *c, const ksk_lattice *g, int l, int k, float *potentials)
 {
     for (int j = 0; j < g->counts[l + 1]; j++)
         if (ksk_lattice_last(g, l + 1, j) == KSK_LATTICE_PAD && ksk_lattice_joins(g, l, k, j))
-            potentials[j] = 0;
+            potentials[j] = -(float)c->options->cascade.length_reward;
 }
 
 /* A row for state k of node l if any edge from it needs the model's scores. */
@@ -381,7 +384,7 @@ static bool ask_edges(cascade *c, ksk_lattice *g, ksk_error *err)
                 potentials[j] = -INFINITY;
             g->rows[(size_t)l * (size_t)g->topk + (size_t)k] = -1;
             if (last == end || last == KSK_LATTICE_PAD)
-                pad_on(g, l, k, potentials);
+                pad_on(c, g, l, k, potentials);
             else if (!ask(c, g, l, k, potentials, err))
                 return false;
         }
@@ -439,8 +442,13 @@ static bool finish(cascade *c, const ksk_trellis *trellis, int sentence, ksk_nbe
     int length = 0;
     while (ids[length++] != end)
         continue;
-    *h = (ksk_hypothesis){
-        .ids = ids, .length = length, .log_prob = sum, .score = sum, .finished = true};
+    const double reward = c->options->cascade.length_reward;
+    const double log_prob = sum + reward * (g->length - length); /* what padding took */
+    *h = (ksk_hypothesis){.ids = ids,
+                          .length = length,
+                          .log_prob = log_prob,
+                          .score = log_prob + reward * length,
+                          .finished = true};
     *result = (ksk_nbest){.hypotheses = h, .count = 1};
     g->done = true;
     return true;

@@ -61,6 +61,7 @@ typedef struct search {
     const markov_table *table;
     uint32_t source;
     int order, lo, hi;
+    float reward; /* of a token */
     int32_t ids[most_tokens], best_ids[most_tokens];
     int best_length;
     float best;
@@ -88,14 +89,15 @@ static void extend(search *s, int length, float sum)
         const float next = sum + markov_potential(s->table, s->source, length,
                                                   s->ids + length - context, context, token);
         if (token == markov_end)
-            end_here(s, length + 1, next);
+            end_here(s, length + 1, next + s->reward * (float)(length + 1));
         else if (length + 1 < s->hi)
             extend(s, length + 1, next);
     }
 }
 
 /* The cascade with K large enough is exact. */
-static void compare_search(markov_table t, int rounds, int delta, int lo, int hi, int topk)
+static void compare_search(markov_table t, int rounds, int delta, int lo, int hi, int topk,
+                           float reward)
 {
     sources s;
     int compared = 0;
@@ -107,15 +109,18 @@ static void compare_search(markov_table t, int rounds, int delta, int lo, int hi
                           rounds ? rounds - 1 : t.order,
                           lo,
                           hi,
+                          reward,
                           .best = -INFINITY};
             extend(&all, 0, 0);
             ksk_nbest result = {0};
-            const ksk_decode_options options = options_of(topk, rounds, delta);
+            ksk_decode_options options = options_of(topk, rounds, delta);
+            options.cascade.length_reward = (double)reward;
             assert_true(run(t, &options, &s, i, 1, &result, NULL));
             assert_int_equal(result.count, 1);
             const ksk_hypothesis *const h = &result.hypotheses[0];
             assert_true(h->finished);
-            if (!(h->score == (double)all.best && h->log_prob == h->score))
+            if (!(h->score == (double)all.best &&
+                  h->log_prob == h->score - (double)reward * h->length))
                 fail_msg("seed %u, source %d of %d: %.9g for %d tokens, not %.9g for %d", t.seed, i,
                          (int)seed, h->score, h->length, (double)all.best, all.best_length);
             if (!all.tie) {
@@ -132,14 +137,17 @@ static void compare_search(markov_table t, int rounds, int delta, int lo, int hi
 static void test_all_outputs(void **state)
 {
     /* a = 0: the same lengths for all sources. T = round(b + 1). */
-    compare_search((markov_table){1, 8, 4, 0, 3, -1}, 2, 1, 3, 5, 9);
-    compare_search((markov_table){2, 8, 4, 0, 3, 3}, 2, 1, 3, 5, 9);
-    compare_search((markov_table){3, 6, 2, 0, 3.4, 0}, 3, 1, 3, 5, 40);
-    compare_search((markov_table){4, 5, 3, 0, 2, 1}, 4, 2, 2, 5, 70);
-    compare_search((markov_table){5, 4, 4, 0, 4, 3}, 5, 0, 5, 5, 40);
-    compare_search((markov_table){6, 4, 4, 0, 1.5, 3}, 0, 3, 2, 5, 60); /* 2.5 rounds to 2 */
-    compare_search((markov_table){7, 5, 4, 0, 1, 3}, 5, 0, 2, 2, 60);   /* L = 3: three rounds */
-    compare_search((markov_table){8, 7, 1, 0, 4, 6}, 2, 0, 5, 5, 7);
+    compare_search((markov_table){1, 8, 4, 0, 3, -1}, 2, 1, 3, 5, 9, 0);
+    compare_search((markov_table){2, 8, 4, 0, 3, 3}, 2, 1, 3, 5, 9, 0);
+    compare_search((markov_table){3, 6, 2, 0, 3.4, 0}, 3, 1, 3, 5, 40, 0);
+    compare_search((markov_table){4, 5, 3, 0, 2, 1}, 4, 2, 2, 5, 70, 0);
+    compare_search((markov_table){5, 4, 4, 0, 4, 3}, 5, 0, 5, 5, 40, 0);
+    compare_search((markov_table){6, 4, 4, 0, 1.5, 3}, 0, 3, 2, 5, 60, 0); /* 2.5 rounds to 2 */
+    compare_search((markov_table){7, 5, 4, 0, 1, 3}, 5, 0, 2, 2, 60, 0);   /* L = 3: three rounds */
+    /* Rewards make the lengths win that lose without. */
+    compare_search((markov_table){2, 8, 4, 0, 3, 3}, 2, 1, 3, 5, 9, 2);
+    compare_search((markov_table){3, 6, 2, 0, 3.4, 0}, 3, 1, 3, 5, 40, -1);
+    compare_search((markov_table){8, 7, 1, 0, 4, 6}, 2, 0, 5, 5, 7, 0);
 }
 
 /* --- pruning ------------------------------------------------------------------------------------
