@@ -19,7 +19,7 @@ kaskad=$work/unpacked/usr/bin/kaskad
 library=$(find "$work/unpacked" -name 'libkaskad.so.[0-9]' -printf '%h')
 line="Der Zug kam zu spät."
 text=$("$kaskad" translate -m "$model" <<<"$line")
-check_has "the program translates" "$text" "The train came"
+check_has "the program translates" "$text" "The train was"
 check_exit "and verifies" 0 "$kaskad" verify -m "$model"
 flags=$(PKG_CONFIG_PATH=$library/pkgconfig pkg-config --cflags --libs kaskad)
 # shellcheck disable=SC2086 # flags are several words

@@ -35,6 +35,16 @@ static inline json_t *reference_get(const json_t *object, const char *key)
     return value;
 }
 
+/* The strings of an array, at most `most`; at least one. */
+static inline int reference_strings(const json_t *array, int most, const char **out)
+{
+    const int count = (int)json_array_size(array);
+    assert_in_range(count, 1, most);
+    for (int i = 0; i < count; i++)
+        out[i] = json_string_value(json_array_get(array, (size_t)i));
+    return count;
+}
+
 static inline int reference_int(const json_t *object, const char *key)
 {
     return (int)json_integer_value(reference_get(object, key));

@@ -279,7 +279,8 @@ typedef struct ksk_decoder {
     const char *citation; /* author, year, title */
     bool searches;        /* options.beams matters */
     bool streams;         /* a token once chosen stays, and is shown to options.watcher */
-    bool joins;           /* heeds options.at_once, as whatever is made of a ksk_job does */
+    bool joins;           /* may be given more sentences than run at once, for it heeds
+                             options.at_once: whatever is made of a ksk_job does */
     const char *takes;    /* what options.argument may say, for messages; NULL: there is none */
 
     /* Decodes `sentences` sources at once; `results` [sentences] zeroed on entry. numbers[i] is

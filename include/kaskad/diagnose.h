@@ -73,7 +73,8 @@ KSK_API bool ksk_study_agreement(const ksk_study *study, ksk_gram kind, ksk_post
                                  ksk_error *err);
 
 /* Jensen–Shannon divergence between the n-grams of two groups, in bits: 0 the same frequencies, 1
- * nothing in common. A group without n-grams has nothing in common with any. */
+ * nothing in common. A group without n-grams, or that is not there, has nothing in common with any.
+ */
 KSK_API double ksk_study_divergence(const ksk_study *study, ksk_gram kind, int a, int b);
 
 /* How much of the probability of all outputs `count` draws have met: mass [count], mass[i] after i

@@ -120,18 +120,19 @@ typedef struct ksk_translate_options {
                           * Transformers, else beam when beams > 1, else greedy */
     ksk_decode_options decode; /* from the model's generation_config.json unless set */
     int threads;               /* 0: one per processor */
-    int batch_size;            /* most sentences decoded at once */
-    int batch_tokens;          /* most source tokens decoded at once; 0: no limit */
+    int batch_size;            /* most sentences decoded at once; overrides decode.at_once */
+    int batch_tokens;          /* most source tokens decoded at once, 0: no limit; overrides
+                                  decode.at_once_tokens */
     bool split_sentences;      /* cut each line into sentences, translate those, join them again */
     ksk_long_rule long_lines;  /* a line over the model's positions: cut into pieces, or fail */
     const char *shortlist;     /* file that `kaskad shortlist` wrote for the model: each batch is
                                   decoded with the tokens alone that it selects; NULL: with all */
 
     /* limits */
-    int64_t
-        memory_limit;   /* most bytes that the process may need, by ksk_translator_need; 0: none */
-    int64_t line_limit; /* most bytes of a line, 1 MiB; 0: any number */
-    double time_limit;  /* most seconds that a batch may take for each of its sentences; 0: any */
+    int64_t memory_limit; /* most bytes that the process may need (ksk_translator_need); 0: none */
+    int64_t line_limit;   /* most bytes of a line, 1 MiB; 0: any number */
+    double time_limit;    /* most seconds for each sentence, on average over those that are decoded
+                             together; 0: any */
 
     /* Called with each token as it is chosen; false asks to stop. For decoders that settle on one
      * token after the other ("greedy", "sample"); NULL: nobody watches. The tokens of a piece come

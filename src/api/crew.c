@@ -3,9 +3,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "api/narrow.h"
+#include "base/clock.h"
 #include "base/pool.h"
 #include "kaskad/memory.h"
 
@@ -151,13 +151,6 @@ static size_t share_end(const ksk_crew *crew, const ksk_translate_options *optio
     return end;
 }
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 typedef struct share {
     const int32_t **sources;
     int *lengths;
@@ -171,7 +164,7 @@ static bool decode_at(const work *w, seat *at, const share *b, int count, ksk_er
     ksk_decode_options timed = w->options;
     const ksk_decode_options *const options = &timed;
     if (w->time_limit > 0)
-        timed.deadline = now() + w->time_limit * count;
+        timed.deadline = ksk_clock_now() + w->time_limit * count;
     if (!crew->shortlist)
         return ksk_scorer_decode(&at->scorer, count, b->sources, b->lengths, options, b->numbers,
                                  b->results, err);
@@ -193,10 +186,10 @@ static bool decode_units(const work *w, seat *at, const share *b, ksk_unit *cons
         b->numbers[i] = units[i]->number;
         b->results[i] = (ksk_nbest){0};
     }
-    const double began = now();
+    const double began = ksk_clock_now();
     if (!decode_at(w, at, b, (int)count, err))
         return false;
-    const double seconds = now() - began;
+    const double seconds = ksk_clock_now() - began;
     for (size_t i = 0; i < count; i++) {
         units[i]->result = b->results[i];
         units[i]->seconds = seconds;

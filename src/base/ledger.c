@@ -3,8 +3,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "kaskad/memory.h"
 
 /* One thread's. Entry 0 is idleness, whose time nobody asks for. */
@@ -31,13 +31,6 @@ static _Thread_local struct {
     uint64_t ledger;
     sheet *sheet;
 } mine;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* --- sheets ------------------------------------------------------------------------------------
  */
@@ -94,7 +87,7 @@ static sheet *sheet_of(ksk_ledger *ledger)
 static int switch_to(sheet *s, int entry)
 {
     const int before = s->at;
-    const double time = now();
+    const double time = ksk_clock_now();
     s->entries[before].seconds += time - s->since;
     s->since = time;
     s->at = entry;
@@ -169,7 +162,7 @@ ksk_ledger *ksk_ledger_open(const ksk_activity *activity, ksk_error *err)
         ksk_fail(err, KSK_BAD_ARGUMENT, "a profile is being taken already; stop it first");
         return NULL;
     }
-    ledger->opened = now();
+    ledger->opened = ksk_clock_now();
     ksk_ledger_turn(activity);
     return ledger;
 }
@@ -181,7 +174,7 @@ void ksk_ledger_close(ksk_ledger *ledger)
     if (s)
         switch_to(s, 0);
     atomic_store(&ksk_ledger_now, NULL);
-    ledger->closed = now();
+    ledger->closed = ksk_clock_now();
 }
 
 void ksk_ledger_free(ksk_ledger *ledger)

@@ -3,8 +3,8 @@
 #include <limits.h>
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "kaskad/memory.h"
 
 ksk_decode_options ksk_decode_defaults(void)
@@ -330,11 +330,7 @@ bool ksk_job_prompt(ksk_job *job, int copies, ksk_error *err)
 
 bool ksk_in_time(const ksk_decode_options *options, ksk_error *err)
 {
-    struct timespec now;
-    if (!(options->deadline > 0))
-        return true;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9 < options->deadline ||
+    return !(options->deadline > 0) || ksk_clock_now() < options->deadline ||
            ksk_fail(err, KSK_INTERRUPTED,
                     "decoding takes longer than the time limit; raise it, or lower max_length or "
                     "the number of hypotheses");

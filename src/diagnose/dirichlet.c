@@ -25,20 +25,13 @@ size_t ksk_cells_join(ksk_cell *cells, size_t count)
     return kept;
 }
 
-/* log Γ; lgamma itself writes to a global. */
-static double log_gamma(double x)
-{
-    int sign;
-    return lgamma_r(x, &sign);
-}
-
 /* log Γ(n + x) / Γ(x). For small n the product is exact where the difference of two large numbers
  * is not. */
 static double log_rising(double x, double n)
 {
     enum { FEW = 24 };
     if (n > FEW)
-        return log_gamma(n + x) - log_gamma(x);
+        return ksk_log_gamma(n + x) - ksk_log_gamma(x);
     double product = 1;
     for (int i = 0; i < (int)n; i++)
         product *= x + i;
@@ -51,9 +44,9 @@ double ksk_dirichlet_multinomial(const ksk_cell *cells, size_t count, double s)
     for (size_t i = 0; i < count; i++) {
         const ksk_cell *const c = &cells[i];
         n += c->times * c->count;
-        sum += c->times * (log_rising(s * c->share, c->count) - log_gamma(c->count + 1));
+        sum += c->times * (log_rising(s * c->share, c->count) - ksk_log_gamma(c->count + 1));
     }
-    return sum + log_gamma(n + 1) - log_rising(s, n);
+    return sum + ksk_log_gamma(n + 1) - log_rising(s, n);
 }
 
 typedef struct context {

@@ -4,8 +4,8 @@
 
 #include "diagnose/grams.h"
 
-/* Fills the facts from the text and from its n-grams of every kind. */
-void ksk_facts_count(const ksk_worded *text, const ksk_gram_counts counts[KSK_GRAMS],
+/* Fills the facts from the text and from its n-grams of every kind. False when memory runs out. */
+bool ksk_facts_count(const ksk_worded *text, const ksk_gram_counts counts[KSK_GRAMS],
                      ksk_text_facts *facts);
 
 #endif

@@ -10,12 +10,6 @@
 enum { POINTS = KSK_POSTERIOR_POINTS };
 static const double least = 1e-6, most = 1e7;
 
-static double log_gamma(double x)
-{
-    int sign;
-    return lgamma_r(x, &sign);
-}
-
 bool ksk_lengths_count(const ksk_worded *text, int most_lines, ksk_lengths *lengths)
 {
     const int lines = text->lines < most_lines ? text->lines : most_lines;
@@ -45,7 +39,7 @@ bool ksk_lengths_count(const ksk_worded *text, int most_lines, ksk_lengths *leng
 
 double ksk_negative_binomial(double y, double alpha, double beta)
 {
-    return log_gamma(y + alpha) - log_gamma(alpha) - log_gamma(y + 1) +
+    return ksk_log_gamma(y + alpha) - ksk_log_gamma(alpha) - ksk_log_gamma(y + 1) +
            alpha * (log(beta) - log1p(beta)) - y * log1p(beta);
 }
 
@@ -180,7 +174,7 @@ static void share_rate(int groups, group *all)
 /* log of the density at x of the mean of n numbers whose sum is Gamma(shape, rate). */
 static double log_mean_density(double x, double n, double shape, double rate)
 {
-    return shape * log(n * rate) + (shape - 1) * log(x) - n * rate * x - log_gamma(shape);
+    return shape * log(n * rate) + (shape - 1) * log(x) - n * rate * x - ksk_log_gamma(shape);
 }
 
 static void tell_mean(const group *g, ksk_posterior *posterior)

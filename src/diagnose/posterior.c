@@ -83,3 +83,9 @@ void ksk_grid_tell(const ksk_grid *grid, ksk_posterior *posterior)
     posterior->low = quantile(grid, 0.025);
     posterior->high = quantile(grid, 0.975);
 }
+
+double ksk_log_gamma(double x)
+{
+    int sign;
+    return lgamma_r(x, &sign);
+}

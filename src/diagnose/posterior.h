@@ -23,4 +23,7 @@ void ksk_grid_tell(const ksk_grid *grid, ksk_posterior *posterior);
 /* The mean of f(x) under the grid is Σ mass · f. The width that point i stands for: */
 double ksk_grid_width(const double *at, int i);
 
+/* log Γ(x) for x > 0; lgamma itself writes to a global. */
+double ksk_log_gamma(double x);
+
 #endif

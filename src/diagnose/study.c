@@ -54,8 +54,7 @@ static bool read_text(ksk_study *study, int count, const char *const *lines, tex
     for (int k = 0; ok && room && k < KSK_GRAMS; k++)
         room = ksk_grams_count(&study->tries[k], (ksk_gram)k, &words, &t->grams[k]);
     room = ok && room && ksk_lengths_count(&words, MOST_LENGTHS, &t->lengths);
-    if (room)
-        ksk_facts_count(&words, t->grams, &t->facts);
+    room = room && ksk_facts_count(&words, t->grams, &t->facts);
     ksk_worded_free(&words);
     return ok && (room || ksk_fail_memory(err));
 }
@@ -186,5 +185,8 @@ bool ksk_study_agreement(const ksk_study *study, ksk_gram kind, ksk_posterior *p
 
 double ksk_study_divergence(const ksk_study *study, ksk_gram kind, int a, int b)
 {
+    const int groups = (int)study->count;
+    if (a < 0 || a >= groups || b < 0 || b >= groups)
+        return 1;
     return ksk_grams_divergence(&study->groups[a].grams[kind], &study->groups[b].grams[kind]);
 }

@@ -6,10 +6,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "api/model.h"
 #include "api/translator.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/string.h"
 #include "data/corpus.h"
@@ -35,13 +35,6 @@ typedef struct job {
 ksk_distill_options ksk_distill_defaults(void)
 {
     return (ksk_distill_options){.chunk = 4096};
-}
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
 /* --- the data -----------------------------------------------------------------------------------
@@ -258,7 +251,7 @@ static bool write_chunk(job *j, size_t end, ksk_error *err)
 
 static bool watch(const job *j)
 {
-    const double seconds = now() - j->began, lines = (double)(j->done - j->resumed);
+    const double seconds = ksk_clock_now() - j->began, lines = (double)(j->done - j->resumed);
     const ksk_distill_progress progress = {
         .done = (int64_t)j->done,
         .lines = (int64_t)j->corpus.count,
@@ -391,7 +384,7 @@ static bool finish(const job *j, const char *out, ksk_distill_result *result, ks
     result->translated = (int64_t)j->translated;
     if (!estimate_both(j, result, err))
         return false;
-    result->seconds = now() - j->began;
+    result->seconds = ksk_clock_now() - j->began;
     return write_result(j, out, result, err) && ksk_partial_finish(j->out, err);
 }
 
@@ -411,7 +404,7 @@ bool ksk_distill(const ksk_model *teacher, const ksk_translate_options *translat
                  const ksk_distill_options *options, const char *out, ksk_distill_result *result,
                  ksk_error *err)
 {
-    job j = {.teacher = teacher, .options = options, .began = now()};
+    job j = {.teacher = teacher, .options = options, .began = ksk_clock_now()};
     ksk_distill_result ignored;
     ksk_distill_result *const r = result ? result : &ignored;
     *r = (ksk_distill_result){0};

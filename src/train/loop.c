@@ -4,9 +4,9 @@
 #include <math.h>
 #include <string.h>
 #include <sys/file.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "data/batches.h"
 #include "kaskad/memory.h"
@@ -40,17 +40,10 @@ typedef struct run {
     ksk_train_progress progress;
 } run;
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 /* Of all sessions together. */
 static double seconds(const run *r)
 {
-    return r->at.seconds + now() - r->began;
+    return r->at.seconds + ksk_clock_now() - r->began;
 }
 
 static ksk_key seed_key(const run *r, uint64_t purpose)
@@ -70,7 +63,7 @@ static double seconds_left(const run *r)
     if (recipe->max_minutes > 0)
         left = 60 * recipe->max_minutes - seconds(r);
     if (recipe->max_updates && r->session_updates) {
-        const double each = (now() - r->began) / (double)r->session_updates;
+        const double each = (ksk_clock_now() - r->began) / (double)r->session_updates;
         left = fmin(left, each * (double)(recipe->max_updates - r->at.update));
     }
     return isinf(left) ? -1 : fmax(0, left);
@@ -172,14 +165,14 @@ static ksk_schedule schedule_of(const ksk_recipe *recipe)
 static bool update(run *r, ksk_error *err)
 {
     const ksk_schedule schedule = schedule_of(r->recipe);
-    const double rate = ksk_schedule_rate(&schedule, r->at.update + 1), start = now();
+    const double rate = ksk_schedule_rate(&schedule, r->at.update + 1), start = ksk_clock_now();
     const int64_t before = r->at.loss_tokens;
     double norm;
     if (!accumulate(r, err) || !ksk_trainer_update(r->trainer, (float)rate, &norm, err))
         return false;
     r->at.update++;
     r->session_updates++;
-    r->recent_seconds += now() - start;
+    r->recent_seconds += ksk_clock_now() - start;
     r->recent_tokens += r->at.loss_tokens - before;
     r->progress.rate = rate;
     r->progress.loss = r->at.loss_sum / (double)r->at.loss_tokens;
@@ -523,7 +516,7 @@ bool ksk_train(const ksk_recipe *recipe, const char *directory, const ksk_train_
              .at = ksk_position_start(),
              .saved = -1,
              .planned = -1,
-             .began = now(),
+             .began = ksk_clock_now(),
              .progress = {.loss = NAN, .dev_loss = NAN, .dev_bleu = NAN, .best_bleu = NAN}};
     const bool ok = begin(&r, err) && train(&r, err) && end(&r, err);
     if (!ok)

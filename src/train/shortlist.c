@@ -3,9 +3,9 @@
 #include "kaskad/shortlist.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "api/model.h"
+#include "base/clock.h"
 #include "data/lexicon.h"
 #include "kaskad/memory.h"
 #include "text/shortlist.h"
@@ -32,19 +32,12 @@ ksk_shortlist_options ksk_shortlist_defaults(void)
     return (ksk_shortlist_options){.per_token = 50, .frequent = 100, .iterations = 3};
 }
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 static bool show(const job *j, const char *stage, int done)
 {
     const ksk_shortlist_progress progress = {.stage = stage,
                                              .done = done,
                                              .iterations = j->options->iterations,
-                                             .seconds = now() - j->began};
+                                             .seconds = ksk_clock_now() - j->began};
     return !j->options->watch || j->options->watch(j->options->context, &progress);
 }
 
@@ -274,7 +267,7 @@ bool ksk_shortlist_learn(const ksk_model *model, const ksk_shortlist_options *op
              .scope = {.source_size = model->rules.source_vocabulary,
                        .target_size = model->rules.vocabulary,
                        .tokenizer = ksk_tokenizer_fingerprint(model->tokenizer)},
-             .began = now()};
+             .began = ksk_clock_now()};
     ksk_shortlist_result ignored;
     ksk_shortlist_result *const r = result ? result : &ignored;
     *r = (ksk_shortlist_result){0};
@@ -287,7 +280,7 @@ bool ksk_shortlist_learn(const ksk_model *model, const ksk_shortlist_options *op
         r->always = (int64_t)j.always_count;
         r->candidates = j.offsets[j.scope.source_size];
         r->bytes = (int64_t)ksk_shortlist_size(shortlist);
-        r->seconds = now() - j.began;
+        r->seconds = ksk_clock_now() - j.began;
     }
     ksk_shortlist_free(shortlist);
     clear(&j);

@@ -13,6 +13,7 @@
 #include "diagnose/lengths.h"
 #include "fault.h"
 #include "kaskad/diagnose.h"
+#include "reference.h"
 
 enum { MOST = 20, GROUPS = 3 };
 
@@ -20,24 +21,14 @@ static json_t *fixture;
 
 static int load(void **state)
 {
-    json_error_t error;
-    fixture = json_load_file(KSK_FIXTURES "/diagnose/diagnose.json", 0, &error);
-    return fixture ? 0 : -1;
+    fixture = reference_load(KSK_FIXTURES "/diagnose/diagnose.json");
+    return 0;
 }
 
 static int unload(void **state)
 {
     json_decref(fixture);
     return 0;
-}
-
-static int strings(const json_t *array, const char **out)
-{
-    const int count = (int)json_array_size(array);
-    assert_true(count > 0 && count <= MOST);
-    for (int i = 0; i < count; i++)
-        out[i] = json_string_value(json_array_get(array, (size_t)i));
-    return count;
 }
 
 static void assert_near(double found, double expected, double relative, const char *what)
@@ -51,11 +42,11 @@ static ksk_study *open_study(ksk_error *err)
     const char *lines[MOST];
     size_t g;
     json_t *group;
-    ksk_study *study =
-        ksk_study_new(strings(json_object_get(fixture, "training"), lines), lines, err);
+    ksk_study *study = ksk_study_new(
+        reference_strings(json_object_get(fixture, "training"), MOST, lines), lines, err);
     json_array_foreach(json_object_get(fixture, "groups"), g, group)
     {
-        if (study && ksk_study_add(study, strings(group, lines), lines, err) < 0) {
+        if (study && ksk_study_add(study, reference_strings(group, MOST, lines), lines, err) < 0) {
             ksk_study_free(study);
             study = NULL;
         }

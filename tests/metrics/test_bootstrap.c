@@ -12,6 +12,7 @@
 
 #include "fault.h"
 #include "kaskad/kaskad.h"
+#include "reference.h"
 
 enum { most_lines = 100, most_references = 2 };
 
@@ -19,24 +20,14 @@ static json_t *fixture;
 
 static int load(void **state)
 {
-    json_error_t error;
-    fixture = json_load_file(KSK_FIXTURES "/metrics/metrics.json", 0, &error);
-    return fixture ? 0 : -1;
+    fixture = reference_load(KSK_FIXTURES "/metrics/metrics.json");
+    return 0;
 }
 
 static int unload(void **state)
 {
     json_decref(fixture);
     return 0;
-}
-
-static int strings(const json_t *array, const char **out)
-{
-    const int count = (int)json_array_size(array);
-    assert_true(count > 0 && count <= most_lines);
-    for (int i = 0; i < count; i++)
-        out[i] = json_string_value(json_array_get(array, (size_t)i));
-    return count;
 }
 
 static void assert_near(double found, double expected, double tolerance, const char *what)
@@ -82,12 +73,13 @@ static void equals_sacrebleu(void **state)
     {
         const char *system[most_lines], *baseline[most_lines], *lists[most_references][most_lines];
         const char *const *references[most_references];
-        const int count = strings(json_object_get(entry, "system"), system);
-        assert_int_equal(strings(json_object_get(entry, "baseline"), baseline), count);
+        const int count = reference_strings(json_object_get(entry, "system"), most_lines, system);
+        assert_int_equal(
+            reference_strings(json_object_get(entry, "baseline"), most_lines, baseline), count);
         json_array_foreach(json_object_get(entry, "references"), r, lines)
         {
             assert_true(r < most_references);
-            assert_int_equal(strings(lines, lists[r]), count);
+            assert_int_equal(reference_strings(lines, most_lines, lists[r]), count);
             references[r] = lists[r];
         }
         const ksk_metric_options scoring = read_scoring(json_object_get(entry, "options"));
