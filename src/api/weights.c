@@ -4,6 +4,7 @@
  * 1"}. Its matrices are stored as their panels (tensor/packing.h), the scales of NAME as
  * NAME_scale. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/model.h"
@@ -18,21 +19,38 @@ static const char note_key[] = "kaskad.packing";
 /* --- the note -----------------------------------------------------------------------------------
  */
 
+/* Takes a label and up to four digits off the text. */
+static bool take_number(const char **text, const char *label, int *number)
+{
+    const size_t length = strlen(label);
+    if (strncmp(*text, label, length) != 0)
+        return false;
+    const char *const digits = *text + length;
+    const size_t count = strspn(digits, "0123456789");
+    if (count < 1 || count > 4)
+        return false;
+    *number = (int)strtol(digits, NULL, 10);
+    *text = digits + count;
+    return true;
+}
+
 static bool read_note(const char *directory, const char *note, ksk_quantised *stored,
                       ksk_error *err)
 {
-    char name[8] = "", rest, printable[60];
+    char printable[60];
     int layout = 0;
     *stored = (ksk_quantised){.precision = KSK_PRECISION_F32};
     if (!note)
         return true;
-    const int read = sscanf(note, "%7[a-z0-9], panel %4d, steps %4d, layout %4d%c", name,
-                            &stored->panel, &stored->steps, &layout, &rest);
-    if (strcmp(name, "int8") == 0)
+    if (strncmp(note, "int8", 4) == 0)
         stored->precision = KSK_PRECISION_INT8;
-    else if (strcmp(name, "bf16") == 0)
+    else if (strncmp(note, "bf16", 4) == 0)
         stored->precision = KSK_PRECISION_BF16;
-    if (read == 4 && layout == KSK_PACKING_VERSION && stored->precision != KSK_PRECISION_F32 &&
+    const bool named = stored->precision != KSK_PRECISION_F32;
+    const char *rest = note + (named ? 4 : 0);
+    if (named && take_number(&rest, ", panel ", &stored->panel) &&
+        take_number(&rest, ", steps ", &stored->steps) &&
+        take_number(&rest, ", layout ", &layout) && !*rest && layout == KSK_PACKING_VERSION &&
         stored->panel > 1 && stored->panel <= KSK_MOST_PANEL && stored->panel % 2 == 0 &&
         (stored->steps == KSK_TABLE_STEPS || stored->steps == KSK_ONEDNN_STEPS))
         return true;

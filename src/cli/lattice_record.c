@@ -30,7 +30,7 @@ static const int32_t *state_of(const ksk_cascade_view *v, int node, int k)
 
 static bool open_round(ksk_lattice_record *r, ksk_round_record *round, int length, int positions)
 {
-    const size_t most = (size_t)(r->topk + r->pruned), n = (size_t)positions;
+    const size_t most = (size_t)r->topk + (size_t)r->pruned, n = (size_t)positions;
     round->length = length;
     round->best = -INFINITY;
     round->columns = ksk_calloc(n, sizeof *round->columns);

@@ -119,7 +119,7 @@ void ksk_lattice_seed(ksk_lattice *g, int node, const float *log_probs, int coun
         add(g, node, end_id, row);
     if (count == 0)
         return;
-    const double best = fmax(log_probs[words[0]], log_probs[end_id]);
+    const double best = (double)fmaxf(log_probs[words[0]], log_probs[end_id]);
     for (int i = 0; i < count && (i == 0 || log_probs[words[i]] >= best - threshold); i++) {
         if (node == 0)
             g->first[g->counts[node]] = log_probs[words[i]];

@@ -55,7 +55,7 @@ static bool is_built_in(const ksk_op *op)
 static int64_t scratch_of(const measuring *m, const program_step *step)
 {
     const ksk_program *program = &m->plan->program;
-    ksk_operand inputs[KSK_MAX_INPUTS];
+    ksk_operand inputs[KSK_MAX_INPUTS] = {{0}};
     if (m->plan->reference || !step->op->fast || !step->op->scratch || !is_built_in(step->op))
         return 0;
     for (int i = 0; i < step->input_count; i++)

@@ -21,7 +21,7 @@ typedef struct ksk_segment {
 
 /* Space for segments, as ksk_metric's open and close have it. */
 void *ksk_segment_open(void);
-void ksk_segment_close(void *segment);
+void ksk_segment_close(void *space);
 
 extern const ksk_metric ksk_bleu, ksk_chrf;
 extern const ksk_metric *const ksk_built_in_metrics[]; /* ends with NULL */

@@ -289,9 +289,10 @@ double ksk_limit_bytes(size_t bytes, ksk_pool *pool)
     if (__builtin_cpu_supports("avx2"))
         read = read_avx2;
 #endif
-    const int passes = (int)(least_read / (whole / threads)) + 1;
-    const double rate = rate_of(pool, read, &(reading){data, groups, passes},
-                                (double)passes * (double)(whole / threads));
+    const size_t share = whole / threads; /* of a thread */
+    const int passes = (int)(least_read / share) + 1;
+    const double rate =
+        rate_of(pool, read, &(reading){data, groups, passes}, (double)passes * (double)share);
     ksk_free(data);
     return rate;
 }

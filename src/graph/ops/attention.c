@@ -68,7 +68,8 @@ static bool check(const ksk_call *call, ksk_error *err)
     return true;
 }
 
-/* Of operands without numbers, which are measured before there are any: as many as there are keys. */
+/* Of operands without numbers, which are measured before there are any: as many as there are keys.
+ */
 static int64_t longest_span(const ksk_call *call)
 {
     const int32_t(*spans)[2] = call->inputs[SPANS].data;
